@@ -1,0 +1,124 @@
+# Tocsin. `make help` lists the targets; README.md tells the rest.
+
+BUILD     ?= build
+SANITIZER ?=
+MODEL     ?= torch
+LIBTORCH  ?= /usr
+PREFIX    ?= /usr
+PYTHON    := /usr/bin/python3
+
+# The one ordering: data flows through the rooms from left to right. A room
+# includes shared/, base/ and the room just before it (make check-layers).
+ROOMS := intake series features model detect alert
+
+VERSION := 0.1.0
+
+CC      ?= gcc
+CXX     ?= g++
+SAN_FLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+OPT     ?= -O2
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wwrite-strings \
+           -Wpointer-arith -Wformat=2 -Wdouble-promotion -Werror
+CWARN   := $(WARN) -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+           -Wcast-align -Wswitch-enum
+HARDEN  := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2) -fPIE
+CPPFLAGS_ALL := -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CFLAGS_ALL   := -std=c11 -g $(OPT) -fno-common $(CWARN) $(HARDEN) $(SAN_FLAGS) -MMD -MP $(CFLAGS)
+CXXFLAGS_ALL := -std=c++17 -g $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -MP \
+                -isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)
+LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
+
+PKGS := hiredis yaml-0.1 jansson libcurl libsystemd libxxhash
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
+ifeq ($(MODEL),torch)
+MODEL_SRC := sidecar/model/model_torch.cpp
+MODEL_LIBS = -L$(LIBTORCH)/lib -ltorch -ltorch_cpu -lc10 -lstdc++
+else
+MODEL_SRC := sidecar/model/model_stub.c
+MODEL_LIBS =
+endif
+
+SHARED_SRC  := $(sort $(wildcard shared/*.c))
+SIDECAR_SRC := $(sort $(wildcard sidecar/base/*.c sidecar/config/*.c \
+               $(ROOMS:%=sidecar/%/*.c) sidecar/command/*.c))
+SIDECAR_SRC := $(filter-out sidecar/model/model_stub.c,$(SIDECAR_SRC)) $(MODEL_SRC)
+
+OBJ = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(1)))
+SHARED_OBJ  := $(call OBJ,$(SHARED_SRC))
+SIDECAR_OBJ := $(call OBJ,$(SIDECAR_SRC))
+MAIN_OBJ    := $(call OBJ,sidecar/main.c)
+
+UNIT     ?= test/unit
+UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
+UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
+
+.PHONY: all module tocsin unit test system deps lint check-layers check-format \
+        model demo bench install clean help docs
+.DELETE_ON_ERROR:
+
+all: module tocsin          ## build the module and the sidecar
+
+help:                       ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+# ------------------------------------------------------------------ sidecar
+
+tocsin: $(BUILD)/tocsin
+
+$(BUILD)/obj/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/%.cpp.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
+
+$(BUILD)/tocsin: $(MAIN_OBJ) $(SIDECAR_OBJ) $(SHARED_OBJ)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(MODEL_LIBS) $(PKG_LIBS)
+
+-include $(shell find $(BUILD)/obj $(BUILD)/test -name '*.d' 2>/dev/null)
+
+# ------------------------------------------------------------------- module
+
+NGX_SRC   := /usr/share/nginx/src
+NGX_TREE  := $(BUILD)/nginx
+GEN       := $(abspath $(BUILD))/gen
+MODULE_CC := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all -DNGX_DEBUG_PALLOC=1)
+MODULE_SOURCES := $(wildcard ngx_module/*.[ch] ngx_module/config* shared/*.[ch])
+PAGE      := $(wildcard ngx_module/page/*)
+
+module: $(BUILD)/ngx_http_tocsin_module.so
+
+$(GEN)/ngx_http_tocsin_page.h: $(PAGE)
+	@mkdir -p $(@D)
+	ngx_module/page/embed.sh > $@
+
+# Debian's own flags, then ours: an add-on must match the nginx that loads it.
+$(NGX_TREE)/objs/Makefile: ngx_module/config Makefile $(GEN)/ngx_http_tocsin_page.h
+	rm -rf $(NGX_TREE) && mkdir -p $(BUILD) && cp -r $(NGX_SRC) $(NGX_TREE)
+	cd $(NGX_TREE) && . ./conf_flags && TOCSIN_GEN=$(GEN) \
+	    ./configure "$${NGX_CONF_FLAGS[@]}" \
+	    --with-cc-opt='-g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC $(MODULE_CC)' \
+	    --with-ld-opt='-Wl,-z,relro,-z,now -fPIC $(SAN_FLAGS)' \
+	    --add-dynamic-module=$(CURDIR)/ngx_module > configure.log || (cat configure.log; false)
+
+$(BUILD)/ngx_http_tocsin_module.so: $(NGX_TREE)/objs/Makefile $(MODULE_SOURCES)
+	$(MAKE) -C $(NGX_TREE) -f objs/Makefile modules
+	cp $(NGX_TREE)/objs/ngx_http_tocsin_module.so $@
+
+module: SHELL := /bin/bash
+$(NGX_TREE)/objs/Makefile: SHELL := /bin/bash
+
+# -------------------------------------------------------------------- tests
+
+$(BUILD)/test/%: test/%.c $(SIDECAR_OBJ) $(SHARED_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -I. -o $@ $< $(SIDECAR_OBJ) $(SHARED_OBJ) \
+	    $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS) $(shell pkg-config --libs check)
+
+unit: $(UNIT_BIN)           ## run the unit tests
+	@fail=0; for t in $(UNIT_BIN); do $$t || fail=1; done; exit $$fail
+
+clean:                      ## remove what was built
+	rm -rf $(BUILD)

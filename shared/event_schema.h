@@ -1,0 +1,109 @@
+/*
+ * The event streams as tables: one row is one field, in the order in which it
+ * stands in an entry of its stream. The rows make struct tocsin_event, the
+ * encoder, the decoder, the documentation and the tests.
+ *
+ *     X(member, KIND, wire name, unit, help)
+ *
+ *     UINT   uint64_t; decimal
+ *     OPT    uint64_t; decimal, or empty when it was not observed
+ *            (TOCSIN_NONE): absent is never 0
+ *     MILLI  uint64_t in thousandths; decimal with up to three places
+ *     FLAGS  uint64_t, a mask of enum tocsin_flag; names joined by ','
+ *     TEXT   struct tocsin_span, at most TOCSIN_TEXT_MAX bytes
+ *     PAIRS  struct tocsin_span, at most TOCSIN_LABELS_MAX bytes; items
+ *            joined by ',', the parts of an item by '='; within a part the
+ *            bytes % , = and those below 0x21 and 0x7f are percent-encoded
+ */
+#ifndef TOCSIN_EVENT_SCHEMA_H
+#define TOCSIN_EVENT_SCHEMA_H
+
+#define TOCSIN_REQUEST_FIELDS(X)                                               \
+    X(v, UINT, "v", "", "schema version")                                      \
+    X(src, TEXT, "src", "", "producer: host/slot/generation")                  \
+    X(seq, UINT, "seq", "", "running number of the producer in this stream")   \
+    X(ts, UINT, "ts", "us", "when it ended, since the epoch")                  \
+    X(dur, UINT, "dur", "us", "first byte to last")                            \
+    X(server, TEXT, "server", "", "server name")                               \
+    X(route, TEXT, "route", "", "route label; default: matched location")      \
+    X(method, TEXT, "method", "", "request method, _OTHER if unknown")         \
+    X(proto, TEXT, "proto", "", "protocol version: 0.9, 1.0, 1.1, 2, 3")       \
+    X(status, UINT, "status", "", "status sent to the client")                 \
+    X(in, UINT, "in", "By", "bytes received")                                  \
+    X(out, UINT, "out", "By", "bytes sent")                                    \
+    X(cache, TEXT, "cache", "", "cache status, empty without a cache")         \
+    X(attempts, UINT, "attempts", "", "number of upstream attempts")           \
+    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")                \
+    X(cloud, TEXT, "cloud", "", "cloud.provider of the last attempt")          \
+    X(region, TEXT, "region", "", "cloud.region of the last attempt")          \
+    X(zone, TEXT, "zone", "", "cloud.availability_zone of the last attempt")   \
+    X(weight, MILLI, "weight", "", "how many events this one stands for")      \
+    X(flags, FLAGS, "flags", "", "what is special about it")                   \
+    X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")            \
+    X(fields, PAIRS, "fields", "", "tocsin_field: name=value, ...")
+
+#define TOCSIN_UPSTREAM_FIELDS(X)                                              \
+    X(v, UINT, "v", "", "schema version")                                      \
+    X(src, TEXT, "src", "", "producer: host/slot/generation")                  \
+    X(seq, UINT, "seq", "", "running number of the producer in this stream")   \
+    X(req, UINT, "req", "", "seq of the request it belongs to")                \
+    X(ts, UINT, "ts", "us", "when it ended, since the epoch")                  \
+    X(dur, UINT, "dur", "us", "from asking for the peer to letting it go")     \
+    X(server, TEXT, "server", "", "server name")                               \
+    X(route, TEXT, "route", "", "route label; default: matched location")      \
+    X(upstream, TEXT, "upstream", "", "upstream name")                         \
+    X(peer, TEXT, "peer", "", "peer address, empty if none was live")          \
+    X(attempt, UINT, "attempt", "", "ordinal, from 1")                         \
+    X(status, UINT, "status", "", "the peer's status, 0 if it gave none")      \
+    X(error, TEXT, "error", "", "why there was no whole answer, or empty")     \
+    X(connect, OPT, "connect", "us", "time to connect")                        \
+    X(header, OPT, "header", "us", "time to the end of the header")            \
+    X(in, UINT, "in", "By", "bytes received from the peer")                    \
+    X(out, UINT, "out", "By", "bytes sent to the peer")                        \
+    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")                \
+    X(cloud, TEXT, "cloud", "", "cloud.provider")                              \
+    X(region, TEXT, "region", "", "cloud.region")                              \
+    X(zone, TEXT, "zone", "", "cloud.availability_zone")                       \
+    X(weight, MILLI, "weight", "", "how many events this one stands for")      \
+    X(flags, FLAGS, "flags", "", "what is special about it")                   \
+    X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")
+
+/* One every second from each producer. The counters cover the life of src. */
+#define TOCSIN_BEAT_FIELDS(X)                                                  \
+    X(v, UINT, "v", "", "schema version")                                      \
+    X(src, TEXT, "src", "", "producer: host/slot/generation")                  \
+    X(ts, UINT, "ts", "us", "when it was sent, since the epoch")               \
+    X(request_seq, UINT, "request_seq", "", "last seq in the request stream")  \
+    X(upstream_seq, UINT, "upstream_seq", "", "last seq in upstream")          \
+    X(emitted, UINT, "emitted", "", "events taken by the log phase")           \
+    X(delivered, UINT, "delivered", "", "events that Redis acknowledged")      \
+    X(dropped, UINT, "dropped", "", "events lost, for whatever reason")        \
+    X(buffered, UINT, "buffered", "", "events waiting in the ring")            \
+    X(inflight, PAIRS, "inflight", "",                                         \
+      "upstream=peer=count=oldest age in us=cloud=region=zone, ...")
+
+#define TOCSIN_EVENT_FLAGS(X)                                                  \
+    X(LONG_LIVED, "long_lived", "WebSocket, SSE, CONNECT: no latency")         \
+    X(UPGRADED, "upgraded", "101 switching protocols")                         \
+    X(INTERNAL, "internal", "was redirected internally")                       \
+    X(SUBREQUEST, "subrequest", "auth_request, mirror, SSI, ...")              \
+    X(ABORTED, "aborted", "the client went away before the end")               \
+    X(EARLY, "early", "refused before a location was chosen: 400, 413, ...")   \
+    X(SLOW, "slow", "kept by sampling because it was slow")                    \
+    X(COARSE, "coarse", "times are in ms: seen through upstream_states")
+
+/* What the `error` of an attempt may say. */
+#define TOCSIN_EVENT_ERRORS(X)                                                 \
+    X(NONE, "", "the peer gave a whole answer, whatever its status")           \
+    X(CONNECT, "connect", "refused, unreachable, or no socket")                \
+    X(CONNECT_TIMEOUT, "connect_timeout", "no connection in time")             \
+    X(TIMEOUT, "timeout", "connected, but no answer in time")                  \
+    X(RESET, "reset", "closed or reset before the end of the header")          \
+    X(TRUNCATED, "truncated", "ended within the body")                         \
+    X(INVALID, "invalid", "header or body could not be parsed")                \
+    X(TLS, "tls", "handshake or certificate")                                  \
+    X(NO_LIVE, "no_live", "no peer was live: nothing was tried")               \
+    X(ABORTED, "aborted", "the client left first: says nothing of the peer")   \
+    X(LOCAL, "local", "our own failure: memory, files, resolver")
+
+#endif

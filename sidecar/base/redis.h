@@ -1,0 +1,36 @@
+/*
+ * A blocking connection to Redis through hiredis: connects, authenticates,
+ * selects; pipelines commands that are already encoded.
+ */
+#ifndef TOCSIN_REDIS_H
+#define TOCSIN_REDIS_H
+
+#include <stdint.h>
+
+#include "err.h"
+
+struct redisContext;
+struct redisReply;
+
+struct redis_options {
+    const char *url;           /* redis://host:port/db or unix:/path */
+    const char *username;      /* "" for the default user */
+    const char *password_file; /* "" for none; read at every connect */
+    unsigned timeout_ms;       /* of connecting and of one reply */
+};
+
+/* 0, or -1 with what is wrong in the URL and what was expected. */
+int redis_url_check(const char *url, struct err *err);
+
+/* NULL and *err on failure. Free with redisFree(). */
+struct redisContext *redis_connect(const struct redis_options *options,
+                                   struct err *err);
+
+/* As redisCommandArgv(), but a NULL reply, a broken connection or an error
+ * reply is -1 with *err (ERR_NETWORK, or ERR_REFUSED with Redis' words).
+ * *reply may be NULL if it is not wanted; else freeReplyObject() it. */
+int redis_command(struct redisContext *redis, struct redisReply **reply,
+                  struct err *err, int argc, const char **argv,
+                  const size_t *lengths);
+
+#endif

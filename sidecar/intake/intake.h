@@ -1,0 +1,53 @@
+/*
+ * From Redis to events. Entries of all streams are delivered in the order of
+ * their ids, merged; entries of the newest millisecond wait until a newer one
+ * is seen, so that replaying a stream gives the order in which it was lived.
+ */
+#ifndef TOCSIN_INTAKE_H
+#define TOCSIN_INTAKE_H
+
+#include "../../shared/event_codec.h"
+#include "../base/buf.h"
+#include "../base/err.h"
+#include "../base/redis.h"
+
+struct intake_options {
+    struct redis_options redis;
+    const char *prefix;
+    unsigned shards;
+    uint64_t backlog; /* us of history to read on a first start */
+};
+
+/* All calls come from within intake_poll(). */
+struct intake_sink {
+    void *ctx;
+    /* Texts are valid during the call. `id_ms` is that of the entry. */
+    void (*event)(void *ctx, const struct tocsin_event *ev, uint64_t id_ms);
+    /* Stream time has reached `id_ms`: all entries below it were delivered. */
+    void (*time)(void *ctx, uint64_t id_ms);
+};
+
+struct intake_stats {
+    uint64_t events, malformed, duplicates, gaps, reconnects, trimmed;
+    uint64_t processed_ms, newest_ms; /* lag = newest - processed */
+};
+
+struct intake;
+
+struct intake *intake_create(const struct intake_options *options,
+                             struct intake_sink sink, struct err *err);
+void intake_destroy(struct intake *intake);
+
+/* Reads what there is, waiting at most timeout_ms for it. Returns the number
+ * of entries delivered, or -1 (*err; it reconnects by itself at a later call,
+ * with back-off). */
+int intake_poll(struct intake *intake, int timeout_ms, struct err *err);
+
+const struct intake_stats *intake_stats(const struct intake *intake);
+
+/* Stream offsets, and the last seq of every producer. */
+void intake_save(const struct intake *intake, struct buf *to);
+int intake_restore(struct intake *intake, struct cursor *from,
+                   struct err *err);
+
+#endif
