@@ -1,0 +1,70 @@
+/*
+ * Tells people: Alertmanager (API v2, all of them), webhooks (the body that
+ * Alertmanager sends, version "4") and mail. Everything that waits happens in
+ * a thread of its own behind a bounded queue: a receiver that hangs delays
+ * nobody but itself, and what does not fit is counted.
+ *
+ * Alertmanagers are told again every `resend` while an alert fires, with an
+ * endsAt several rounds ahead, and of its end for five minutes; webhooks and
+ * mail are told of each change of state once. A failed delivery is tried
+ * again with growing pauses; a newer state of the same alert takes its place.
+ */
+#ifndef TOCSIN_NOTIFY_H
+#define TOCSIN_NOTIFY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../shared/alert_codec.h"
+#include "../base/err.h"
+
+#define NOTIFY_TARGETS_MAX 16
+
+struct notify_webhook {
+    const char *url;         /* http:// or https:// */
+    const char *bearer_file; /* "" for none; read at every delivery */
+};
+
+struct notify_smtp {
+    const char *server; /* smtp://host:port or smtps://...; "" for none */
+    const char *from, *to; /* `to` may name several, separated by ',' */
+    const char *username;  /* "" for none */
+    const char *password_file;
+};
+
+/* Copied by notify_create(). */
+struct notify_options {
+    const char *alertmanagers[NOTIFY_TARGETS_MAX];
+    size_t alertmanager_count;
+    struct notify_webhook webhooks[NOTIFY_TARGETS_MAX];
+    size_t webhook_count;
+    struct notify_smtp smtp;
+    const char *generator_url; /* link in what is sent; "" for none */
+    uint32_t max;              /* alerts held; 0: 1,000 */
+    uint64_t resend;           /* us; 0: a minute */
+    uint64_t timeout;          /* us, of one delivery; 0: 10 s */
+};
+
+struct notify_stats {
+    uint64_t sent, failed; /* deliveries, tries that failed */
+    uint64_t dropped;      /* changes lost because too much was waiting */
+    uint64_t given_up;     /* deliveries that failed too often */
+};
+
+struct notify;
+
+/* NULL and *err if an option is wrong or the thread cannot start. Without any
+ * receiver it works as well, and does nothing. */
+struct notify *notify_create(const struct notify_options *options,
+                             struct err *err);
+
+/* Delivers what waits for at most five seconds, then stops. */
+void notify_destroy(struct notify *notify);
+
+/* Copies; never blocks on the network. The same alert again replaces what of
+ * it was not yet told. Pending alerts are not told to anybody. */
+void notify_alert(struct notify *notify, const struct tocsin_alert *alert);
+
+struct notify_stats notify_stats(struct notify *notify);
+
+#endif
