@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "alert_schema.h"
+#include "json.h"
 #include "span.h"
 
 #define TOCSIN_MEMBER_UINT(m) uint64_t m;
@@ -36,7 +37,8 @@ struct tocsin_board_row {
 unsigned tocsin_alert_field_count(void);
 unsigned tocsin_board_field_count(void);
 
-/* Append the RESP bulk strings of all names and values. */
+/* Append the RESP bulk strings of all names and values. A text longer than its
+ * kind allows is cut: TEXT at a character, the others at an item or row. */
 void tocsin_alert_encode(struct tocsin_out *out, const struct tocsin_alert *a);
 void tocsin_board_encode(struct tocsin_out *out, const struct tocsin_board *b);
 
@@ -53,7 +55,7 @@ int tocsin_board_field(struct tocsin_board *b, struct tocsin_span name,
 
 /* Append a row with its '\n'; cut the first row off `rest`.
  * next: 1 a row, 0 the end, -1 a row that could not be read (it is cut off).
- * Text cells stay percent-encoded. */
+ * TEXT cells are encoded from plain text and stay percent-encoded when read. */
 void tocsin_board_row_encode(struct tocsin_out *out,
                              const struct tocsin_board_row *row);
 int tocsin_board_row_next(struct tocsin_span *rest,
@@ -69,5 +71,9 @@ int tocsin_board_row_next(struct tocsin_span *rest,
 void tocsin_alert_json(struct tocsin_out *out, const struct tocsin_alert *a,
                        struct tocsin_span silenced_by,
                        uint64_t resolve_timeout);
+
+/* Append the members of PAIRS to an open object: names and values decoded, the
+ * first of repeated names, never "alertname" or "severity". */
+void tocsin_labels_json(struct tocsin_json *json, struct tocsin_span labels);
 
 #endif
