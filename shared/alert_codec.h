@@ -72,8 +72,9 @@ void tocsin_alert_json(struct tocsin_out *out, const struct tocsin_alert *a,
                        struct tocsin_span silenced_by,
                        uint64_t resolve_timeout);
 
-/* Append the members of PAIRS to an open object: names and values decoded, the
- * first of repeated names, never "alertname" or "severity". */
+/* Append the members of PAIRS to an open object: values decoded, the first of
+ * repeated names, never "alertname", "severity" or a name that Prometheus does
+ * not allow. */
 void tocsin_labels_json(struct tocsin_json *json, struct tocsin_span labels);
 
 #endif

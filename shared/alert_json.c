@@ -31,17 +31,6 @@ static void json_pct(struct tocsin_json *json, struct tocsin_span text)
     tocsin_json_text(json, tocsin_span_of(room, tocsin_pct_decode(room, text)));
 }
 
-static void json_pct_key(struct tocsin_json *json, struct tocsin_span text)
-{
-    char room[TOCSIN_LABELS_MAX];
-
-    if (text.len > sizeof(room)) {
-        text.len = sizeof(room);
-    }
-    tocsin_json_key_text(json,
-                         tocsin_span_of(room, tocsin_pct_decode(room, text)));
-}
-
 /* Cuts the text before the first `separator` off `rest`, with it. */
 static struct tocsin_span cut_off(struct tocsin_span *rest, char separator)
 {
@@ -93,17 +82,33 @@ static bool named_before(struct tocsin_span labels, struct tocsin_span name)
     return false;
 }
 
+/* As Prometheus and Alertmanager have it: [a-zA-Z_][a-zA-Z0-9_]*. */
+static bool legal_name(struct tocsin_span name)
+{
+    size_t i;
+
+    for (i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+        if (!letter && c != '_' && (i == 0 || c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return name.len != 0;
+}
+
 void tocsin_labels_json(struct tocsin_json *json, struct tocsin_span labels)
 {
     struct tocsin_span rest = labels, name, value;
 
     while (tocsin_pairs_next(&rest, &name, &value)) {
-        if (name.len == 0 || named_before(labels, name) ||
+        if (!legal_name(name) || named_before(labels, name) ||
             tocsin_span_eq(name, TOCSIN_SPAN("alertname")) ||
             tocsin_span_eq(name, TOCSIN_SPAN("severity"))) {
             continue;
         }
-        json_pct_key(json, name);
+        tocsin_json_key_text(json, name);
         json_pct(json, value);
     }
 }
