@@ -15,6 +15,9 @@
 
 #define TOCSIN_NONE UINT64_MAX /* of an OPT: not observed */
 
+/* No encoded event is longer. */
+#define TOCSIN_EVENT_ENCODED_MAX 9216
+
 enum tocsin_stream {
     TOCSIN_REQUEST,
     TOCSIN_UPSTREAM,
@@ -67,7 +70,8 @@ enum tocsin_error tocsin_error_parse(struct tocsin_span text);
 /* Number of fields of a stream's entry. */
 unsigned tocsin_event_field_count(enum tocsin_stream stream);
 
-/* Appends the RESP bulk strings of all names and values: 2 * count of them. */
+/* Appends the RESP bulk strings of all names and values: 2 * count of them.
+ * Texts above their cap are cut, PAIRS and LONG by whole items. */
 void tocsin_event_encode(struct tocsin_out *out, const struct tocsin_event *ev);
 
 /*

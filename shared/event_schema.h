@@ -14,13 +14,21 @@
  *     PAIRS  struct tocsin_span, at most TOCSIN_LABELS_MAX bytes; items
  *            joined by ',', the parts of an item by '='; within a part the
  *            bytes % , = and those below 0x21 and 0x7f are percent-encoded
+ *     LONG   as PAIRS, but up to TOCSIN_EVIDENCE_MAX bytes
  */
 #ifndef TOCSIN_EVENT_SCHEMA_H
 #define TOCSIN_EVENT_SCHEMA_H
 
-#define TOCSIN_REQUEST_FIELDS(X)                                               \
+/* An entry begins with these: constant for as long as a producer lives. */
+#define TOCSIN_PRODUCER_FIELDS(X)                                              \
     X(v, UINT, "v", "", "schema version")                                      \
-    X(src, TEXT, "src", "", "producer: host/slot/generation")                  \
+    X(src, TEXT, "src", "", "producer: host/slot/generation")
+
+#define TOCSIN_REQUEST_FIELDS(X)                                               \
+    TOCSIN_PRODUCER_FIELDS(X)                                                  \
+    TOCSIN_REQUEST_BODY(X)
+
+#define TOCSIN_REQUEST_BODY(X)                                                 \
     X(seq, UINT, "seq", "", "running number of the producer in this stream")   \
     X(ts, UINT, "ts", "us", "when it ended, since the epoch")                  \
     X(dur, UINT, "dur", "us", "first byte to last")                            \
@@ -43,8 +51,10 @@
     X(fields, PAIRS, "fields", "", "tocsin_field: name=value, ...")
 
 #define TOCSIN_UPSTREAM_FIELDS(X)                                              \
-    X(v, UINT, "v", "", "schema version")                                      \
-    X(src, TEXT, "src", "", "producer: host/slot/generation")                  \
+    TOCSIN_PRODUCER_FIELDS(X)                                                  \
+    TOCSIN_UPSTREAM_BODY(X)
+
+#define TOCSIN_UPSTREAM_BODY(X)                                                \
     X(seq, UINT, "seq", "", "running number of the producer in this stream")   \
     X(req, UINT, "req", "", "seq of the request it belongs to")                \
     X(ts, UINT, "ts", "us", "when it ended, since the epoch")                  \
@@ -70,8 +80,10 @@
 
 /* One every second from each producer. The counters cover the life of src. */
 #define TOCSIN_BEAT_FIELDS(X)                                                  \
-    X(v, UINT, "v", "", "schema version")                                      \
-    X(src, TEXT, "src", "", "producer: host/slot/generation")                  \
+    TOCSIN_PRODUCER_FIELDS(X)                                                  \
+    TOCSIN_BEAT_BODY(X)
+
+#define TOCSIN_BEAT_BODY(X)                                                    \
     X(ts, UINT, "ts", "us", "when it was sent, since the epoch")               \
     X(request_seq, UINT, "request_seq", "", "last seq in the request stream")  \
     X(upstream_seq, UINT, "upstream_seq", "", "last seq in upstream")          \
@@ -79,7 +91,7 @@
     X(delivered, UINT, "delivered", "", "events that Redis acknowledged")      \
     X(dropped, UINT, "dropped", "", "events lost, for whatever reason")        \
     X(buffered, UINT, "buffered", "", "events waiting in the ring")            \
-    X(inflight, PAIRS, "inflight", "",                                         \
+    X(inflight, LONG, "inflight", "",                                          \
       "upstream=peer=count=oldest age in us=cloud=region=zone, ...")
 
 #define TOCSIN_EVENT_FLAGS(X)                                                  \

@@ -1,0 +1,196 @@
+/*
+ * Writing decimals dominates the price of encoding an event, so it is done
+ * eight digits at a time within one register: the halves of a number below
+ * 10^8 are split, then their halves, then theirs, all at once, and leading
+ * zeros are shifted out. The idea is known as SWAR; the constants are the
+ * reciprocals of 100 and 10 that are exact for four and two digits.
+ *
+ * Callers: the event codec, the module's flush. All functions are pure.
+ */
+#include "resp.h"
+
+#define EIGHT UINT64_C(100000000)
+
+/* The eight digits of value < 10^8, the first in the lowest byte, as 0-9. */
+static uint64_t eight_digits(uint64_t value)
+{
+    uint64_t fours, hundreds, twos, tens;
+
+    fours = value / 10000 | (value % 10000) << 32;
+    hundreds = ((fours * 10486) >> 20) & UINT64_C(0x0000007f0000007f);
+    twos = hundreds | (fours - 100 * hundreds) << 16;
+    tens = ((twos * 103) >> 10) & UINT64_C(0x000f000f000f000f);
+    return tens | (twos - 10 * tens) << 8;
+}
+
+static void store(char *to, uint64_t digits)
+{
+    digits |= UINT64_C(0x3030303030303030);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    memcpy(to, &digits, 8);
+}
+
+/* value < 10^8, without leading zeros; stores eight bytes */
+static unsigned store_short(char *to, uint64_t value)
+{
+    uint64_t digits = eight_digits(value);
+    unsigned zeros = 7;
+
+    if (digits != 0) {
+        zeros = (unsigned)__builtin_ctzll(digits) / 8;
+    }
+    store(to, digits >> 8 * zeros);
+    return 8 - zeros;
+}
+
+char *tocsin_decimal(char *to, uint64_t value)
+{
+    if (value < EIGHT) {
+        return to + store_short(to, value);
+    }
+    if (value < EIGHT * EIGHT) {
+        to += store_short(to, value / EIGHT);
+    } else {
+        to += store_short(to, value / (EIGHT * EIGHT));
+        store(to, eight_digits(value / EIGHT % EIGHT));
+        to += 8;
+    }
+    store(to, eight_digits(value % EIGHT));
+    return to + 8;
+}
+
+char *tocsin_resp_uint_long(char *to, uint64_t value)
+{
+    char *end;
+    unsigned len;
+
+    if (value < EIGHT) {
+        len = store_short(to + 4, value);
+        memcpy(to, "$0\r\n", 4);
+        to[1] = (char)('0' + len);
+        return tocsin_resp_copy(to + 4 + len, "\r\n", 2);
+    }
+
+    end = tocsin_decimal(to + 5, value);
+    len = (unsigned)(end - (to + 5));
+    if (len < 10) {
+        memmove(to + 4, to + 5, len);
+        memcpy(to, "$9\r\n", 4);
+        return tocsin_resp_copy(to + 4 + len, "\r\n", 2);
+    }
+    memcpy(to, "$10\r\n", 5);
+    to[1] = (char)('0' + len / 10);
+    to[2] = (char)('0' + len % 10);
+    return tocsin_resp_copy(end, "\r\n", 2);
+}
+
+static void put_size(struct tocsin_out *out, char mark, size_t n)
+{
+    char text[1 + TOCSIN_DECIMAL_MAX + 2 + TOCSIN_RESP_SLACK];
+    char *end;
+
+    text[0] = mark;
+    end = tocsin_decimal(text + 1, n);
+    end = tocsin_resp_copy(end, "\r\n", 2);
+    tocsin_out_put(out, text, (size_t)(end - text));
+}
+
+void tocsin_resp_put_array(struct tocsin_out *out, size_t elements)
+{
+    put_size(out, '*', elements);
+}
+
+void tocsin_resp_put(struct tocsin_out *out, struct tocsin_span text)
+{
+    put_size(out, '$', text.len);
+    tocsin_out_span(out, text);
+    tocsin_out_put(out, "\r\n", 2);
+}
+
+void tocsin_resp_put_uint(struct tocsin_out *out, uint64_t value)
+{
+    char text[TOCSIN_DECIMAL_MAX + TOCSIN_RESP_SLACK];
+    char *end = tocsin_decimal(text, value);
+
+    tocsin_resp_put(out, tocsin_span_of(text, (size_t)(end - text)));
+}
+
+/* Is it digits '-' digits, as far as it is there? */
+static bool is_id(const char *data, size_t len, bool whole)
+{
+    size_t i = 0, first;
+
+    while (i < len && data[i] >= '0' && data[i] <= '9') {
+        i++;
+    }
+    if (i == len) {
+        return !whole;
+    }
+    if (data[i] != '-' || i == 0) {
+        return false;
+    }
+    first = ++i;
+    while (i < len && data[i] >= '0' && data[i] <= '9') {
+        i++;
+    }
+    return i == len && (!whole || i > first);
+}
+
+/* The length of "$N\r\n", its N in *size; 0 incomplete, -1 not of this kind */
+static int id_size(const char *data, size_t len, size_t *size)
+{
+    int i = 1;
+
+    if (len == 0) {
+        return 0;
+    }
+    if (data[0] != '$') {
+        return -1;
+    }
+    for (*size = 0; i < 3 && (size_t)i < len; i++) {
+        if (data[i] < '0' || data[i] > '9') {
+            break;
+        }
+        *size = *size * 10 + (size_t)(data[i] - '0');
+    }
+    if ((size_t)i == len) {
+        return 0;
+    }
+    if (i == 1 || data[1] == '0' || *size > 2 * TOCSIN_DECIMAL_MAX + 1 ||
+        data[i] != '\r') {
+        return -1;
+    }
+    if ((size_t)i + 1 == len) {
+        return 0;
+    }
+    return data[i + 1] == '\n' ? i + 2 : -1;
+}
+
+int tocsin_resp_id(const char *data, size_t len)
+{
+    size_t size, rest;
+    int head;
+
+    head = id_size(data, len, &size);
+    if (head <= 0) {
+        return head;
+    }
+
+    rest = len - (size_t)head;
+    data += head;
+    if (rest < size) {
+        return is_id(data, rest, false) ? 0 : -1;
+    }
+    if (!is_id(data, size, true)) {
+        return -1;
+    }
+    if (rest > size && data[size] != '\r') {
+        return -1;
+    }
+    if (rest > size + 1 && data[size + 1] != '\n') {
+        return -1;
+    }
+    return rest < size + 2 ? 0 : head + (int)size + 2;
+}
