@@ -5,7 +5,7 @@
 #ifndef TOCSIN_REDIS_H
 #define TOCSIN_REDIS_H
 
-#include <stdint.h>
+#include <stddef.h>
 
 #include "err.h"
 
