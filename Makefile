@@ -54,13 +54,31 @@ UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all module tocsin unit test system deps lint check-layers check-format \
-        model demo bench install clean help docs
+        model demo bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
 all: module tocsin          ## build the module and the sidecar
 
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+# ----------------------------------------------------------- Debian packages
+
+PACKAGES_BUILD := gcc g++ make pkg-config nginx-dev libhiredis-dev libyaml-dev \
+    libjansson-dev libcurl4-openssl-dev libsystemd-dev libssl-dev libxxhash-dev \
+    $(if $(filter torch,$(MODEL)),libtorch-dev libopenblas0-pthread)
+PACKAGES_TEST  := check nginx nginx-extras redis-server python3 python3-pytest \
+    python3-redis python3-yaml prometheus prometheus-alertmanager
+PACKAGES_LINT  := clang-format clang-tidy shellcheck pyflakes3 git
+PACKAGES_BENCH := valgrind wrk libnginx-mod-http-lua
+PACKAGES_MODEL := python3-torch python3-numpy
+
+deps:                       ## install what building and testing need (apt)
+	@test/lint/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
+
+# Parallel unless make was already told how.
+JOBS ?= $(shell nproc)
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
 # ------------------------------------------------------------------ sidecar
 
@@ -119,6 +137,47 @@ $(BUILD)/test/%: test/%.c $(SIDECAR_OBJ) $(SHARED_OBJ)
 
 unit: $(UNIT_BIN)           ## run the unit tests
 	@fail=0; for t in $(UNIT_BIN); do $$t || fail=1; done; exit $$fail
+
+# The same servers, preloaded and watched when they are built with SANITIZER.
+SYSTEM ?= test/system
+SYSTEM_ENV = TOCSIN_BUILD=$(abspath $(BUILD)) TOCSIN_SANITIZER=$(SANITIZER)
+
+system:                     ## run the system tests against what is built
+	$(SYSTEM_ENV) $(PYTHON) -m pytest -q $(PYTEST) $(SYSTEM)
+
+test: deps                  ## install, build, run all tests
+	$(SUBMAKE) all $(UNIT_BIN)
+	$(SUBMAKE) unit
+	$(SUBMAKE) system
+
+# ------------------------------------------------------------------- checks
+
+LINT := test/lint
+
+check-format:
+	@$(LINT)/format.sh
+
+check-layers: $(SHARED_OBJ) ## who may include whom; what shared/ may need
+	@$(PYTHON) $(LINT)/layers.py $(ROOMS)
+	@$(LINT)/symbols.sh $(SHARED_OBJ)
+
+lint: $(NGX_TREE)/objs/Makefile ## formats, sizes, headers, analyzers
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_LINT)
+	@$(LINT)/format.sh
+	@$(PYTHON) $(LINT)/nginx_style.py
+	@$(PYTHON) $(LINT)/functions.py
+	@$(PYTHON) $(LINT)/banned.py
+	@NGX_SRC=$(abspath $(NGX_TREE)) GEN=$(GEN) CFLAGS="$(PKG_CFLAGS)" $(LINT)/headers.sh
+	@$(LINT)/scripts.sh
+	@NGX_SRC=$(abspath $(NGX_TREE)) GEN=$(GEN) CFLAGS="$(PKG_CFLAGS)" JOBS=$(JOBS) \
+	    $(LINT)/analyze.sh
+
+# -------------------------------------------------------------------- demo
+
+demo:                       ## four simulated clouds, a fault, an alert (CHECK=1: judge)
+	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
+	@$(SUBMAKE) all
+	@$(SYSTEM_ENV) $(PYTHON) test/lab/demo.py $(if $(CHECK),--check) $(DEMO)
 
 clean:                      ## remove what was built
 	rm -rf $(BUILD)

@@ -20,9 +20,16 @@ import subprocess
 import redis as redis_client
 import yaml
 
-from backend import Backend, BlackHole  # noqa: F401  (for the tests)
-from client import Load, Response, exchange, fetch  # noqa: F401
+from backend import Backend, BlackHole
+from client import Load, Response, exchange, fetch
 from waiting import PATIENCE, free_port, is_listening, wait_until
+
+__all__ = [
+    "BUILD", "MODEL", "MODULE", "PATIENCE", "ROOT", "SANITIZER", "TOCSIN",
+    "Backend", "BlackHole", "Load", "Nginx", "Process", "Redis", "Response",
+    "Sidecar", "children", "exchange", "fetch", "free_port", "is_alive",
+    "is_listening", "tocsin", "wait_until",
+]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TOCSIN_BUILD", ROOT / "build")).resolve()
