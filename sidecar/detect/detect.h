@@ -23,13 +23,13 @@ struct detect_options {
 struct verdict {
     const struct identity *identity;
     const struct aggregate *aggregate;
-    float anomaly;    /* 0..100: does it stick out; comparable between series */
-    float incident;   /* 0..100: is it a change somebody should be told of */
+    float anomaly;  /* 0..100: does it stick out; comparable between series */
+    float incident; /* 0..100: is it a change somebody should be told of */
     float anomaly_raw, incident_raw; /* before the mapping to 0..100 */
-    double tail;      /* calibrated probability of evidence this strong */
-    bool alarm;       /* in alarm, after hysteresis */
-    bool sudden;      /* overwhelming: needs no second tick */
-    uint64_t since;   /* us: the tick in which the alarm began */
+    double tail;          /* calibrated probability of evidence this strong */
+    bool alarm;           /* in alarm, after hysteresis */
+    bool sudden;          /* overwhelming: needs no second tick */
+    uint64_t since;       /* us: the tick in which the alarm began */
     enum feature feature; /* that tells most; FEATURE_COUNT if none */
     unsigned column;      /* of it, in the batch */
     float observed, expected, low, high; /* of that feature */
@@ -56,7 +56,6 @@ void detect_destroy(struct detect *detect);
 void detect_batch(struct detect *detect, const struct scored_batch *batch);
 void detect_leave(struct detect *detect, const struct identity *who);
 void detect_save(const struct detect *detect, struct buf *to);
-int detect_restore(struct detect *detect, struct cursor *from,
-                   struct err *err);
+int detect_restore(struct detect *detect, struct cursor *from, struct err *err);
 
 #endif

@@ -1,0 +1,101 @@
+/*
+ * The alarm of one series. Hysteresis in both directions: to begin it takes
+ * rare evidence, to go on only harm, to end `clear` ticks without harm in
+ * which something was observed - silence of the measurement is no all-clear.
+ * Each alarm makes the next one of the same series dearer for about an hour,
+ * so that one that flaps soon has to be worse to be told.
+ */
+#include "alarm.h"
+
+#include <math.h>
+
+#define SPENT_MAX 6.0F
+#define NONE UINT32_MAX
+
+void alarm_init(struct alarm *alarm)
+{
+    *alarm = (struct alarm){.column = NONE};
+}
+
+double alarm_thrift(const struct alarm *alarm)
+{
+    return exp2(-(double)alarm->spent);
+}
+
+static void begin(struct alarm *alarm, const struct alarm_input *input)
+{
+    alarm->on = true;
+    alarm->sudden = input->sudden;
+    alarm->columns = input->columns;
+    alarm->column = input->column;
+    alarm->quiet = 0;
+    alarm->lasted = 0;
+    alarm->spent = fminf(alarm->spent + 1, SPENT_MAX);
+}
+
+static void go_on(struct alarm *alarm, const struct alarm_input *input)
+{
+    alarm->lasted++;
+    alarm->sudden = alarm->sudden || input->sudden;
+    if (input->harmful) {
+        alarm->quiet = 0;
+        alarm->columns |= input->columns;
+        alarm->column = input->column;
+    } else if (input->observed) {
+        alarm->quiet++;
+    }
+    if (alarm->quiet >= input->clear) {
+        alarm->on = false;
+        alarm->sudden = false;
+        alarm->columns = 0;
+        alarm->column = NONE;
+        alarm->run = 0;
+    }
+}
+
+void alarm_step(struct alarm *alarm, const struct alarm_input *input)
+{
+    alarm->spent -= (float)((double)alarm->spent / fmax(input->hour, 1));
+    if (input->harmful) {
+        if (alarm->run == 0) {
+            alarm->since = input->start;
+        }
+        alarm->run++;
+    } else if (!alarm->on && input->observed) {
+        alarm->run = 0;
+    }
+    if (alarm->on) {
+        go_on(alarm, input);
+    } else if (input->harmful && (input->rare || input->sudden)) {
+        begin(alarm, input);
+    }
+}
+
+void alarm_save(const struct alarm *alarm, struct buf *to)
+{
+    buf_put_u32(to, (alarm->on ? 1u : 0) | (alarm->sudden ? 2u : 0));
+    buf_put_u32(to, alarm->columns);
+    buf_put_u32(to, alarm->column);
+    buf_put_u32(to, alarm->quiet);
+    buf_put_u32(to, alarm->lasted);
+    buf_put_u32(to, alarm->run);
+    buf_put_u64(to, alarm->since);
+    buf_put_f32(to, alarm->before);
+    buf_put_f32(to, alarm->spent);
+}
+
+void alarm_restore(struct alarm *alarm, struct cursor *from)
+{
+    uint32_t flags = cursor_u32(from);
+
+    alarm->on = (flags & 1) != 0;
+    alarm->sudden = (flags & 2) != 0;
+    alarm->columns = cursor_u32(from);
+    alarm->column = cursor_u32(from);
+    alarm->quiet = cursor_u32(from);
+    alarm->lasted = cursor_u32(from);
+    alarm->run = cursor_u32(from);
+    alarm->since = cursor_u64(from);
+    alarm->before = cursor_f32(from);
+    alarm->spent = cursor_f32(from);
+}

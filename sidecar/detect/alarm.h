@@ -1,0 +1,48 @@
+/*
+ * Whether one series is in alarm: it begins when the evidence of two ticks is
+ * rarer than the budget allows, or that of one tick much rarer, and ends when
+ * nothing has done harm for a while.
+ */
+#ifndef TOCSIN_ALARM_H
+#define TOCSIN_ALARM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/buf.h"
+
+struct alarm {
+    bool on;
+    bool sudden;
+    uint32_t columns; /* mask of those that did harm since it began */
+    uint32_t column;  /* that told most when it was last clear */
+    uint32_t quiet;   /* ticks without harm */
+    uint32_t lasted;  /* ticks in alarm */
+    uint32_t run;     /* ticks of harm, before and in the alarm */
+    uint64_t since;   /* us: the tick in which the harm began */
+    float before;     /* the evidence of the tick before */
+    float spent;      /* what its alarms so far have raised the bar by */
+};
+
+struct alarm_input {
+    uint64_t start; /* us: of the tick */
+    bool observed;  /* anything at all in this tick */
+    bool harmful;
+    bool rare;        /* the evidence of two ticks is beyond the bar */
+    bool sudden;      /* that of this tick is far beyond it */
+    uint32_t columns; /* mask */
+    uint32_t column;
+    unsigned clear; /* quiet ticks that end it */
+    double hour;    /* in ticks */
+};
+
+void alarm_init(struct alarm *alarm);
+void alarm_step(struct alarm *alarm, const struct alarm_input *input);
+
+/* Factor that the alarms so far put on the rate that is allowed, <= 1. */
+double alarm_thrift(const struct alarm *alarm);
+
+void alarm_save(const struct alarm *alarm, struct buf *to);
+void alarm_restore(struct alarm *alarm, struct cursor *from);
+
+#endif

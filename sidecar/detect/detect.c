@@ -1,0 +1,528 @@
+/*
+ * Evidence becomes verdicts. For each series and tick three questions:
+ *
+ *   does the row stick out?      E = logit A + z150, as the model sees it
+ *   is it news?                  the incident score of incident.h
+ *   is it worth waking anybody?  the harm that watch.h finds, in nats, plus
+ *                                head B's log odds, which are nats too
+ *
+ * The scores of the first two are what `backtest` prints. Alarms follow the
+ * third where the features are known, the second where they are columns of a
+ * file. Each statistic is calibrated by a tail of its own (tail.h) to a rate
+ * of false alarms, which is compared with the user's budget spread over all
+ * series and ticks. The harm of two ticks in a row (the lesser of them)
+ * is one statistic, that of a single tick another; the second has to be much
+ * rarer, and then needs no second tick.
+ *
+ * What must stay true: a series in alarm teaches neither its tails nor the
+ * baselines of the features that are wrong; the verdict of a row depends on
+ * what came before it only; saving and restoring changes no bit.
+ */
+#include "detect.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "alarm.h"
+#include "evidence.h"
+#include "incident.h"
+#include "score.h"
+#include "tail.h"
+#include "watch.h"
+
+#define DAY 86400e6
+#define HOUR 3600e6
+#define ACCEPT 1.0        /* hours after which a new level is normal... */
+#define ACCEPT_FAILING 24 /* ...and that many errors are */
+#define SUDDEN 0.1        /* of the budget's rate, for a single tick */
+
+/* Priors of block maxima, from series of synthetic traffic. */
+static const struct tail_options tail_row = {0, 1.0, 0.7, 0.2};
+static const struct tail_options tail_news = {0, 0.4, 0.25, 0.05};
+static const struct tail_options tail_pair = {0, 3.0, 1.2, 1.0};
+static const struct tail_options tail_tick = {0, 5.0, 1.5, 1.0};
+
+struct subject {
+    struct incident incident;
+    struct watch watch;
+    struct alarm alarm;
+};
+
+struct detect {
+    struct detect_options options;
+    struct evidence_columns evidence;
+    struct detect_sink sink;
+    struct subject *subjects;
+    struct verdict *verdicts;
+    uint8_t *used;
+    struct tail *row, *news, *pair, *tick;
+};
+
+/* One row on its way to a verdict. */
+struct trial {
+    const struct scored_batch *scored;
+    uint32_t index, slot;
+    bool known;  /* the columns are features, not those of a file */
+    double rate; /* that the budget allows each row */
+    double sticks_out;
+    struct incident_score news;
+    struct sight sight;
+    double strength, pair; /* of this tick, of the last two */
+    double chance;         /* rate of `pair`, or of the news */
+};
+
+static struct tail *make_tail(const struct tail_options *prior, uint32_t max,
+                              struct err *err)
+{
+    struct tail_options options = *prior;
+
+    options.max = max;
+    return tail_create(&options, err);
+}
+
+static int make_tables(struct detect *detect, struct err *err)
+{
+    uint32_t max = detect->options.max;
+
+    detect->subjects = calloc(max, sizeof(*detect->subjects));
+    detect->verdicts = calloc(max, sizeof(*detect->verdicts));
+    detect->used = calloc(max, sizeof(*detect->used));
+    if (detect->subjects == NULL || detect->verdicts == NULL ||
+        detect->used == NULL) {
+        return err_set(err, ERR_SYSTEM, "no memory for %u series", max);
+    }
+    if ((detect->row = make_tail(&tail_row, max, err)) == NULL ||
+        (detect->news = make_tail(&tail_news, max, err)) == NULL ||
+        (detect->pair = make_tail(&tail_pair, max, err)) == NULL ||
+        (detect->tick = make_tail(&tail_tick, max, err)) == NULL) {
+        return -1;
+    }
+    return 0;
+}
+
+struct detect *detect_create(const struct detect_options *options,
+                             const struct model_shape *shape,
+                             struct detect_sink sink, struct err *err)
+{
+    struct detect *detect;
+
+    if (options->max == 0 || options->tick == 0 || options->clear == 0 ||
+        !(options->false_alarms_per_day > 0)) {
+        err_set(err, ERR_USAGE, "detect: a limit of zero");
+        return NULL;
+    }
+    detect = calloc(1, sizeof(*detect));
+    if (detect == NULL) {
+        err_set(err, ERR_SYSTEM, "no memory");
+        return NULL;
+    }
+    detect->options = *options;
+    detect->sink = sink;
+    if (evidence_find(shape, &detect->evidence, err) != 0 ||
+        make_tables(detect, err) != 0) {
+        detect_destroy(detect);
+        return NULL;
+    }
+    return detect;
+}
+
+void detect_destroy(struct detect *detect)
+{
+    if (detect == NULL) {
+        return;
+    }
+    tail_destroy(detect->row);
+    tail_destroy(detect->news);
+    tail_destroy(detect->pair);
+    tail_destroy(detect->tick);
+    free(detect->subjects);
+    free(detect->verdicts);
+    free(detect->used);
+    free(detect);
+}
+
+static void begin_subject(struct detect *detect, uint32_t slot)
+{
+    struct subject *subject = &detect->subjects[slot];
+
+    incident_init(&subject->incident);
+    watch_init(&subject->watch);
+    alarm_init(&subject->alarm);
+    tail_reset(detect->row, slot);
+    tail_reset(detect->news, slot);
+    tail_reset(detect->pair, slot);
+    tail_reset(detect->tick, slot);
+    detect->used[slot] = 1;
+}
+
+void detect_leave(struct detect *detect, const struct identity *who)
+{
+    if (who->slot < detect->options.max) {
+        detect->used[who->slot] = 0;
+    }
+}
+
+/* --------------------------------------------------------------- a trial */
+
+static bool columns_known(const struct feature_batch *batch)
+{
+    return batch->column_count > 0 && batch->columns[0] < FEATURE_COUNT;
+}
+
+static double clip(double value, double low, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static double model_nats(double begins)
+{
+    return isnan(begins) ? 0 : clip(begins + 2, -2, 4);
+}
+
+static void hear_evidence(struct detect *detect, struct trial *trial)
+{
+    const float *row = trial->scored->evidence +
+                       (size_t)trial->index * trial->scored->evidence_count;
+    struct evidence evidence = evidence_of(&detect->evidence, row);
+    struct subject *subject = &detect->subjects[trial->slot];
+
+    trial->sticks_out = evidence.sticks_out + evidence.z150;
+    trial->news =
+        incident_step(&subject->incident, evidence.begins, evidence.novelty);
+    if (!trial->known) {
+        trial->strength = trial->pair = trial->news.surprise;
+        trial->chance = tail_rate(detect->news, trial->slot, trial->pair);
+        return;
+    }
+    trial->strength = model_nats(evidence.begins);
+}
+
+/* Learning takes the loudest column, so that a bar is known before something
+ * that matters comes; judging takes the harmful one. */
+static void learn_harm(struct detect *detect, struct trial *trial)
+{
+    struct alarm *alarm = &detect->subjects[trial->slot].alarm;
+    double model = trial->strength, loud = trial->sight.loudest + model;
+    double quieter = fmin(loud, (double)alarm->before);
+    double thrift = trial->rate * alarm_thrift(alarm);
+
+    trial->strength = trial->sight.nats + model;
+    trial->pair = fmin(trial->strength, (double)alarm->before);
+    trial->chance = tail_rate(detect->pair, trial->slot, trial->pair);
+    if (!alarm->on && trial->sight.observed) {
+        tail_learn(detect->pair, trial->slot, quieter,
+                   tail_value(detect->pair, trial->slot, thrift));
+        tail_learn(detect->tick, trial->slot, loud,
+                   tail_value(detect->tick, trial->slot, thrift * SUDDEN));
+    }
+    alarm->before = (float)loud;
+}
+
+static void hear_harm(struct detect *detect, struct trial *trial)
+{
+    struct subject *subject = &detect->subjects[trial->slot];
+    struct watch_options options = {
+        .min_requests_per_minute = detect->options.min_requests_per_minute,
+        .tick = detect->options.tick,
+    };
+    uint32_t frozen = subject->alarm.on ? subject->alarm.columns : 0;
+
+    watch_look(&subject->watch, &options, trial->scored->batch, trial->index,
+               frozen, &trial->sight);
+    learn_harm(detect, trial);
+}
+
+/* Of a file nothing is known but how far each column is from its band. */
+static uint32_t farthest_column(const struct trial *trial)
+{
+    unsigned count = trial->scored->batch->column_count, i;
+    size_t at = (size_t)trial->index * count;
+    uint32_t farthest = 0;
+    double most = -1;
+
+    for (i = 0; i < count; i++) {
+        double x = (double)trial->scored->batch->x[at + i];
+        double half = ((double)trial->scored->high[at + i] -
+                       (double)trial->scored->low[at + i]) /
+                      2;
+        double far = fabs(x - (double)trial->scored->expected[at + i]) /
+                     (half > 0 ? half : 1);
+
+        if (far > most) {
+            most = far;
+            farthest = i;
+        }
+    }
+    return farthest;
+}
+
+static void hear_news(struct detect *detect, struct trial *trial)
+{
+    struct sight *sight = &trial->sight;
+    double ceiling = tail_value(detect->news, trial->slot, trial->rate);
+
+    *sight = (struct sight){.column = farthest_column(trial)};
+    sight->observed = !isnan(trial->sticks_out);
+    sight->harmful = sight->observed && trial->pair >= ceiling;
+    sight->harming = 1u << (sight->column % 32);
+    if (sight->observed && !detect->subjects[trial->slot].alarm.on) {
+        tail_learn(detect->news, trial->slot, trial->pair, ceiling);
+    }
+}
+
+/* An alarm that has lasted too long describes how things are now. Errors are
+ * harm of themselves: a day of them is needed before they are. */
+static void accept_new_normal(struct detect *detect, const struct trial *trial)
+{
+    struct subject *subject = &detect->subjects[trial->slot];
+    struct alarm *alarm = &subject->alarm;
+    const struct feature_batch *batch = trial->scored->batch;
+    double hours = alarm->lasted * (double)detect->options.tick / HOUR;
+    uint32_t columns = 0;
+    unsigned i;
+
+    if (!trial->known || !alarm->on || hours < ACCEPT) {
+        return;
+    }
+    for (i = 0; i < batch->column_count; i++) {
+        enum feature feature = batch->columns[i];
+        bool failing =
+            feature == FEATURE_ERRORS || feature == FEATURE_LOCAL_ERRORS;
+
+        if ((alarm->columns >> i & 1) != 0 &&
+            (!failing || hours >= ACCEPT_FAILING)) {
+            columns |= 1u << i;
+        }
+    }
+    watch_accept(&subject->watch, batch, columns);
+    alarm->columns &= ~columns;
+}
+
+static void decide(struct detect *detect, const struct trial *trial)
+{
+    struct alarm *alarm = &detect->subjects[trial->slot].alarm;
+    double rate = trial->rate * alarm_thrift(alarm);
+    double single = trial->known
+                        ? tail_rate(detect->tick, trial->slot, trial->strength)
+                        : 1;
+    struct alarm_input input = {
+        .start = trial->scored->batch->end - trial->scored->batch->length,
+        .observed = trial->sight.observed,
+        .harmful = trial->sight.harmful,
+        .rare = trial->chance <= rate,
+        .sudden = single <= rate * SUDDEN,
+        .columns = trial->sight.harming,
+        .column = trial->sight.column,
+        .clear = detect->options.clear,
+        .hour = HOUR / (double)detect->options.tick,
+    };
+
+    alarm_step(alarm, &input);
+    accept_new_normal(detect, trial);
+}
+
+/* --------------------------------------------------------------- verdicts */
+
+static float bounded(double value)
+{
+    return isnan(value) ? 0 : (float)clip(value, -1e6, 1e6);
+}
+
+static void tell_feature(const struct trial *trial, uint32_t column,
+                         struct verdict *verdict)
+{
+    const struct scored_batch *scored = trial->scored;
+    size_t at = (size_t)trial->index * scored->batch->column_count + column;
+    const struct finding *found = &trial->sight.findings[column];
+
+    verdict->column = column;
+    verdict->feature = scored->batch->columns[column];
+    verdict->observed = scored->batch->x[at];
+    if (trial->known && !isnan(found->expected)) {
+        verdict->expected = found->expected;
+        verdict->low = found->low;
+        verdict->high = found->high;
+    } else {
+        verdict->expected = scored->expected[at];
+        verdict->low = scored->low[at];
+        verdict->high = scored->high[at];
+    }
+}
+
+static float incident_score_of(const struct trial *trial)
+{
+    bool told = trial->known ? trial->sight.harmful : trial->news.told > 0;
+
+    return told ? score_of_rate(trial->chance) : 0;
+}
+
+static void give_verdict(struct detect *detect, const struct trial *trial,
+                         struct verdict *verdict)
+{
+    const struct series_row *row = &trial->scored->batch->rows[trial->index];
+    const struct alarm *alarm = &detect->subjects[trial->slot].alarm;
+    uint32_t column = trial->sight.column;
+
+    *verdict = (struct verdict){
+        .identity = row->identity,
+        .aggregate = row->aggregate,
+        .anomaly = isnan(trial->sticks_out)
+                       ? 0
+                       : score_of_rate(tail_rate(detect->row, trial->slot,
+                                                 trial->sticks_out)),
+        .incident = incident_score_of(trial),
+        .anomaly_raw = bounded(trial->sticks_out),
+        .incident_raw = bounded(trial->news.told),
+        .tail = trial->chance,
+        .alarm = alarm->on,
+        .sudden = alarm->on && alarm->sudden,
+        .since = alarm->on ? alarm->since : 0,
+        .feature = FEATURE_COUNT,
+        .observed = NAN,
+        .expected = NAN,
+        .low = NAN,
+        .high = NAN,
+    };
+    if (column == WATCH_NONE && alarm->on) {
+        column = alarm->column;
+    }
+    if (column < trial->scored->batch->column_count) {
+        tell_feature(trial, column, verdict);
+    }
+}
+
+static void try_row(struct detect *detect, struct trial *trial,
+                    struct verdict *verdict)
+{
+    bool quiet;
+
+    if (!detect->used[trial->slot]) {
+        begin_subject(detect, trial->slot);
+    }
+    hear_evidence(detect, trial);
+    if (trial->known) {
+        hear_harm(detect, trial);
+    } else {
+        hear_news(detect, trial);
+    }
+    decide(detect, trial);
+    give_verdict(detect, trial, verdict);
+    quiet = !detect->subjects[trial->slot].alarm.on;
+    if (quiet && !isnan(trial->sticks_out)) {
+        tail_learn(detect->row, trial->slot, trial->sticks_out,
+                   tail_value(detect->row, trial->slot, trial->rate));
+    }
+}
+
+/* The budget is for the whole deployment: each series has its share. */
+static double allowed_rate(const struct detect *detect, uint32_t series)
+{
+    double ticks = DAY / (double)detect->options.tick;
+
+    return detect->options.false_alarms_per_day / ticks /
+           (series > 0 ? series : 1);
+}
+
+void detect_batch(struct detect *detect, const struct scored_batch *scored)
+{
+    const struct feature_batch *batch = scored->batch;
+    struct verdict_batch out = {
+        .end = batch->end,
+        .length = batch->length,
+        .verdicts = detect->verdicts,
+        .scored = scored,
+    };
+    struct trial trial = {
+        .scored = scored,
+        .known = columns_known(batch),
+        .rate = allowed_rate(detect, batch->count),
+    };
+    uint32_t i;
+
+    for (i = 0; i < batch->count; i++) {
+        trial.index = i;
+        trial.slot = batch->rows[i].identity->slot;
+        try_row(detect, &trial, &detect->verdicts[i]);
+    }
+    out.count = batch->count;
+    tail_fit(detect->row);
+    tail_fit(detect->news);
+    tail_fit(detect->pair);
+    tail_fit(detect->tick);
+    detect->sink.verdicts(detect->sink.ctx, &out);
+}
+
+/* ------------------------------------------------------------- checkpoint */
+
+#define FORMAT 1
+
+void detect_save(const struct detect *detect, struct buf *to)
+{
+    uint32_t i;
+
+    buf_put_u32(to, FORMAT);
+    buf_put_u32(to, detect->options.max);
+    for (i = 0; i < detect->options.max; i++) {
+        buf_putc(to, (char)detect->used[i]);
+    }
+    for (i = 0; i < detect->options.max; i++) {
+        if (detect->used[i]) {
+            incident_save(&detect->subjects[i].incident, to);
+            watch_save(&detect->subjects[i].watch, to);
+            alarm_save(&detect->subjects[i].alarm, to);
+        }
+    }
+    tail_save(detect->row, detect->used, to);
+    tail_save(detect->news, detect->used, to);
+    tail_save(detect->pair, detect->used, to);
+    tail_save(detect->tick, detect->used, to);
+}
+
+static int restore_used(struct detect *detect, struct cursor *from,
+                        struct err *err)
+{
+    uint32_t format = cursor_u32(from), max = cursor_u32(from), i;
+    const char *used;
+
+    if (from->failed || format != FORMAT || max != detect->options.max) {
+        return err_set(err, ERR_INPUT,
+                       "detector's state is of format %u for %u series, not "
+                       "of %u for %u",
+                       format, max, FORMAT, detect->options.max);
+    }
+    used = cursor_bytes(from, max);
+    if (used == NULL) {
+        return err_set(err, ERR_INPUT, "detector's state is cut off");
+    }
+    for (i = 0; i < max; i++) {
+        detect->used[i] = used[i] != 0;
+    }
+    return 0;
+}
+
+int detect_restore(struct detect *detect, struct cursor *from, struct err *err)
+{
+    uint32_t i;
+
+    if (restore_used(detect, from, err) != 0) {
+        return -1;
+    }
+    for (i = 0; i < detect->options.max; i++) {
+        if (detect->used[i]) {
+            begin_subject(detect, i);
+            incident_restore(&detect->subjects[i].incident, from);
+            watch_restore(&detect->subjects[i].watch, from);
+            alarm_restore(&detect->subjects[i].alarm, from);
+        }
+    }
+    if (tail_restore(detect->row, detect->used, from, err) != 0 ||
+        tail_restore(detect->news, detect->used, from, err) != 0 ||
+        tail_restore(detect->pair, detect->used, from, err) != 0 ||
+        tail_restore(detect->tick, detect->used, from, err) != 0) {
+        return -1;
+    }
+    if (from->failed) {
+        return err_set(err, ERR_INPUT, "detector's state is cut off");
+    }
+    return 0;
+}
