@@ -1,0 +1,150 @@
+/*
+ * Records: what is packed and encoded is, byte for byte, what the event codec
+ * makes of the same event.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "shared/event_record.h"
+#include "shared/names.h"
+
+static char whole[TOCSIN_EVENT_ENCODED_MAX];
+static char fields[TOCSIN_EVENT_ENCODED_MAX];
+static char head[512];
+static _Alignas(8) char record[TOCSIN_RECORD_MAX + TOCSIN_RECORD_SLACK];
+
+/* v and src as the ring's owner writes them */
+static size_t put_head(const struct tocsin_event *ev)
+{
+    struct tocsin_event beat;
+    struct tocsin_out out = {whole, sizeof(whole), 0};
+    const char *end;
+
+    tocsin_event_init(&beat, TOCSIN_BEAT);
+    beat.v = ev->v;
+    beat.src = ev->src;
+    tocsin_event_encode(&out, &beat);
+    end = memmem(whole, out.need, "$2\r\nts\r\n", 8);
+    ck_assert_ptr_nonnull(end);
+    memcpy(head, whole, (size_t)(end - whole));
+    return (size_t)(end - whole);
+}
+
+static void assert_same(const struct tocsin_event *ev)
+{
+    struct tocsin_out out = {whole, sizeof(whole), 0};
+    size_t head_len = put_head(ev), len;
+    char *end;
+
+    len = tocsin_record_pack(record, ev);
+    ck_assert_uint_le(len, TOCSIN_RECORD_MAX);
+    end = tocsin_record_encode(fields, record, ev->stream);
+
+    tocsin_event_encode(&out, ev);
+    ck_assert(tocsin_out_fits(&out));
+    ck_assert_uint_eq(out.need, head_len + (size_t)(end - fields));
+    ck_assert_mem_eq(whole, head, head_len);
+    ck_assert_mem_eq(whole + head_len, fields, (size_t)(end - fields));
+}
+
+static uint64_t any_number(void)
+{
+    uint64_t n =
+        (uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand();
+
+    return n >> rand() % 64;
+}
+
+static struct tocsin_span any_text(size_t most)
+{
+    static char text[2048];
+    size_t i;
+
+    for (i = 0; i < sizeof(text); i++) {
+        text[i] = i % 7 == 6 ? ',' : 'a';
+    }
+    switch (rand() % 4) {
+    case 0:
+        return tocsin_span_of(NULL, 0);
+    case 1:
+        return tocsin_span_of(text, (size_t)rand() % 20);
+    default:
+        return tocsin_span_of(text, (size_t)rand() % most);
+    }
+}
+
+static void any_event(struct tocsin_event *ev, enum tocsin_stream stream)
+{
+    tocsin_event_init(ev, stream);
+#define ANY_UINT(m) ev->m = any_number();
+#define ANY_OPT(m) ev->m = rand() % 2 ? any_number() : TOCSIN_NONE;
+#define ANY_MILLI(m) ev->m = rand() % 2 ? any_number() : 1000;
+#define ANY_FLAGS(m) ev->m = (uint64_t)rand() % (1 << TOCSIN_FLAG_COUNT);
+#define ANY_TEXT(m) ev->m = any_text(400);
+#define ANY_PAIRS(m) ev->m = any_text(1500);
+#define X(member, kind, name, unit, help) ANY_##kind(member)
+    TOCSIN_REQUEST_FIELDS(X)
+    TOCSIN_UPSTREAM_FIELDS(X)
+#undef X
+}
+
+START_TEST(same_bytes)
+{
+    struct tocsin_event ev;
+    int i;
+
+    srand(7);
+    for (i = 0; i < 3000; i++) {
+        any_event(&ev, (enum tocsin_stream)_i);
+        assert_same(&ev);
+    }
+}
+END_TEST
+
+START_TEST(empty_ones)
+{
+    struct tocsin_event ev;
+
+    tocsin_event_init(&ev, (enum tocsin_stream)_i);
+    assert_same(&ev);
+}
+END_TEST
+
+START_TEST(longest)
+{
+    static char text[2048];
+    struct tocsin_event ev;
+
+    memset(text, ',', sizeof(text));
+    tocsin_event_init(&ev, (enum tocsin_stream)_i);
+#define MOST_UINT(m) ev.m = UINT64_MAX;
+#define MOST_OPT(m) ev.m = UINT64_MAX - 1;
+#define MOST_MILLI(m) ev.m = UINT64_MAX;
+#define MOST_FLAGS(m) ev.m = (1 << TOCSIN_FLAG_COUNT) - 1;
+#define MOST_TEXT(m) ev.m = tocsin_span_of(text, sizeof(text));
+#define MOST_PAIRS(m) MOST_TEXT(m)
+#define X(member, kind, name, unit, help) MOST_##kind(member)
+    TOCSIN_REQUEST_FIELDS(X)
+    TOCSIN_UPSTREAM_FIELDS(X)
+#undef X
+    assert_same(&ev);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("event_record");
+    TCase *tcase = tcase_create("event_record");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_loop_test(tcase, same_bytes, 0, 2);
+    tcase_add_loop_test(tcase, empty_ones, 0, 2);
+    tcase_add_loop_test(tcase, longest, 0, 2);
+    suite_add_tcase(suite, tcase);
+
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
