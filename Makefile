@@ -25,7 +25,7 @@ HARDEN  := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2) -fPI
 CPPFLAGS_ALL := -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL   := -std=c11 -g $(OPT) -fno-common $(CWARN) $(HARDEN) $(SAN_FLAGS) -MMD -MP $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 -g $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -MP \
-                -isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)
+                $(if $(filter /usr,$(LIBTORCH)),,-isystem $(LIBTORCH)/include) -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
 
 PKGS := hiredis yaml-0.1 jansson libcurl libsystemd libxxhash
@@ -71,7 +71,7 @@ PACKAGES_TEST  := check nginx nginx-extras redis-server python3 python3-pytest \
     python3-redis python3-yaml prometheus prometheus-alertmanager
 PACKAGES_LINT  := clang-format clang-tidy shellcheck pyflakes3 git
 PACKAGES_BENCH := valgrind wrk libnginx-mod-http-lua
-PACKAGES_MODEL := python3-torch python3-numpy
+PACKAGES_MODEL := python3-torch python3-numpy python3-numba
 
 deps:                       ## install what building and testing need (apt)
 	@test/lint/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)

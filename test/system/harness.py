@@ -131,6 +131,7 @@ class Process:
                 [str(word) for word in argv],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env={**os.environ, **(env or {})}, cwd=self.dir,
+                start_new_session=True,  # Ctrl-C is for the test alone
             )
 
     def signal(self, number):

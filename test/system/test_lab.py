@@ -1,0 +1,112 @@
+"""The lab's judge: it must be able to say no."""
+
+import pathlib
+import sys
+
+import pytest
+
+LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
+sys.path.insert(0, str(LAB))
+
+from judge import SETTLE, Judge, Seen  # noqa: E402
+from scenario import Scenario, ScenarioError  # noqa: E402
+from stack import nginx_http  # noqa: E402
+
+REGION = {"alertname": "LatencyHigh", "severity": "critical",
+          "cloud_provider": "gcp", "cloud_region": "europe-west4"}
+
+
+@pytest.fixture
+def scenario():
+    return Scenario.load(LAB / "scenarios" / "demo.yaml")
+
+
+@pytest.fixture
+def judge(scenario):
+    return Judge(scenario, scenario.peers(lambda route: 9000 + route))
+
+
+def seen(t, labels=None, feature="latency_p95", ended=150.0):
+    return Seen(t, labels or REGION, feature, "critical", "", 90.0, {}, ended)
+
+
+def complaints(judge, *alerts):
+    (fault,) = judge.scenario.faults
+    return list(judge.verdict(fault, list(alerts)).complaints())
+
+
+def test_a_good_alert_passes(judge):
+    assert complaints(judge, seen(65)) == []
+    assert judge.false_alarms([seen(65)]) == []
+
+
+def test_nothing_is_a_miss(judge):
+    (text,) = complaints(judge)
+    assert text.startswith("missed")
+
+
+@pytest.mark.parametrize("labels", [
+    {"cloud_provider": "aws", "cloud_region": "us-east-1"},
+    {"cloud_provider": "gcp", "cloud_region": "us-central1"},
+    {"server": "pay.example", "route": "/card"},
+    {"upstream": "cart_aws_eu_west_1"},
+    {"upstream": "search_gcp_europe_west4", "peer": "127.12.1.1:9001"},
+])
+def test_a_healthy_thing_named_is_wrong(judge, labels):
+    found = complaints(judge, seen(65), seen(66, labels))
+    assert len(found) == 1 and "wrong thing" in found[0]
+
+
+@pytest.mark.parametrize("labels", [
+    {},
+    {"cloud_provider": "gcp"},
+    {"server": "shop.example", "route": "/search"},
+    {"upstream": "search_gcp_europe_west4", "peer": "127.12.2.1:9001"},
+])
+def test_what_the_fault_harms_is_not_wrong_but_not_enough(judge, labels):
+    assert complaints(judge, seen(65), seen(66, labels)) == []
+    (text,) = complaints(judge, seen(66, {"alertname": "A", **labels}))
+    assert text.startswith("missed")
+
+
+def test_wrong_reason(judge):
+    (text,) = complaints(judge, seen(65, feature="bytes"))
+    assert text.startswith("wrong reason")
+
+
+def test_an_alert_that_stays(judge):
+    (text,) = complaints(judge, seen(65, ended=None))
+    assert text.startswith("not resolved")
+
+
+def test_false_alarms_are_those_outside_of_faults(judge):
+    (fault,) = judge.scenario.faults
+    early, late = seen(fault.at - 1), seen(fault.end + SETTLE + 1)
+    during = seen(fault.at + 1)
+    assert judge.false_alarms([early, during, late]) == [early, late]
+
+
+def test_faults_come_in_phases(scenario):
+    peer = next(p for p in scenario.peers(lambda route: 1)
+                if p.region == "europe-west4")
+    other = next(p for p in scenario.peers(lambda route: 1)
+                 if p.region == "eastus")
+    (fault,) = scenario.faults
+    assert scenario.behaviour(peer, fault.at - 1) == {}
+    assert scenario.behaviour(peer, fault.at) == {"latency": 6}
+    assert "errors" in scenario.behaviour(peer, fault.end - 1)
+    assert scenario.behaviour(peer, fault.end) == {}
+    assert scenario.behaviour(other, fault.at) == {}
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ScenarioError, match="latncy"):
+        Scenario({"name": "x", "clouds": {}, "routes": [], "faults": [
+            {"name": "f", "at": 1, "where": {}, "for": 1, "latncy": 2}]})
+
+
+def test_nginx_takes_the_configuration(scenario, nginx_test, directory):
+    peers = scenario.peers(lambda route: 9000 + route)
+    code, said = nginx_test(nginx_http(scenario, peers),
+                            redis="redis://127.0.0.1:1/0")
+    assert code == 0, said
