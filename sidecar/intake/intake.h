@@ -6,6 +6,8 @@
 #ifndef TOCSIN_INTAKE_H
 #define TOCSIN_INTAKE_H
 
+#include <stdbool.h>
+
 #include "../../shared/event_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
@@ -28,8 +30,15 @@ struct intake_sink {
 };
 
 struct intake_stats {
-    uint64_t events, malformed, duplicates, gaps, reconnects, trimmed;
+    uint64_t events;     /* delivered, beats among them */
+    uint64_t malformed;  /* entries that could not be read */
+    uint64_t duplicates; /* seen before, by src and seq: not delivered */
+    uint64_t gaps;       /* missing by src and seq; falls when they turn up */
+    uint64_t reconnects; /* connections after the first */
+    uint64_t trimmed;    /* times that a stream had lost unread entries */
+    uint64_t resets;     /* times that a stream's ids had gone back */
     uint64_t processed_ms, newest_ms; /* lag = newest - processed */
+    bool connected;
 };
 
 struct intake;
@@ -40,14 +49,13 @@ void intake_destroy(struct intake *intake);
 
 /* Reads what there is, waiting at most timeout_ms for it. Returns the number
  * of entries delivered, or -1 (*err; it reconnects by itself at a later call,
- * with back-off). */
+ * with back-off). A signal ends the wait. */
 int intake_poll(struct intake *intake, int timeout_ms, struct err *err);
 
 const struct intake_stats *intake_stats(const struct intake *intake);
 
 /* Stream offsets, and the last seq of every producer. */
 void intake_save(const struct intake *intake, struct buf *to);
-int intake_restore(struct intake *intake, struct cursor *from,
-                   struct err *err);
+int intake_restore(struct intake *intake, struct cursor *from, struct err *err);
 
 #endif

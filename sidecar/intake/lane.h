@@ -1,0 +1,56 @@
+/*
+ * One stream on its way through the merge: entries that were read but may not
+ * be delivered yet, since another stream may still have older ones.
+ */
+#ifndef TOCSIN_LANE_H
+#define TOCSIN_LANE_H
+
+#include "../../shared/event_codec.h"
+#include "../base/buf.h"
+#include "reply.h"
+
+#define LANE_KEY_MAX 320
+#define LANE_ENTRIES_MAX 65536u
+
+struct held {
+    struct stream_id id;
+    size_t at, len; /* of its fields, in bytes */
+    uint32_t pairs;
+};
+
+struct lane {
+    char key[LANE_KEY_MAX];
+    enum tocsin_stream kind;
+    struct stream_id read;      /* last entry that was read */
+    struct stream_id delivered; /* last entry that was delivered */
+    uint64_t complete_ms;       /* all entries below it have been read */
+    bool delivered_any;         /* `delivered` is an entry that we had */
+    bool began;                 /* `read` is an entry that we had */
+    bool asked;                 /* by the command that is under way */
+    bool full;                  /* its last reply held as many as may be */
+    uint32_t got;               /* entries of the reply that is under way */
+
+    struct buf bytes;
+    struct held *entries;
+    uint32_t head, count, room; /* those held are [head, count) */
+};
+
+void lane_init(struct lane *lane);
+void lane_release(struct lane *lane);
+
+/* Drops what is held. */
+void lane_clear(struct lane *lane);
+
+uint32_t lane_held(const struct lane *lane);
+
+/* Copies an entry to the end; -1 and *err when a cap was reached. */
+int lane_push(struct lane *lane, struct stream_id id, struct tocsin_span fields,
+              uint32_t pairs, struct err *err);
+
+/* The oldest held, or NULL. Its fields stay until the next lane_push(). */
+const struct held *lane_head(const struct lane *lane);
+struct tocsin_span lane_fields(const struct lane *lane,
+                               const struct held *entry);
+void lane_pop(struct lane *lane);
+
+#endif
