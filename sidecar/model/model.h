@@ -11,8 +11,12 @@
  *   step(x[B,F], past[B,K,F], season[B,P,Q], s[B,S])
  *       -> (expected[B,F], low[B,F], high[B,F], evidence[B,E], s'[B,S])
  *   loss(x[B,T,F], past[B,T,K,F], season[B,T,P,Q]) -> scalar
- * NaN is unobserved. Everything is float32. F may differ from len(features):
- * then all columns are of no known kind (as the columns of a file).
+ * NaN is unobserved. Everything is float32. expected, low and high are for the
+ * x of the same step, known before it. F may differ from len(features): then
+ * all columns are of no known kind (as the columns of a file), season holds
+ * the first two of them at most, and S and E differ too. Names in `evidence`
+ * that begin with "e:" come last, one for a column, in the order of columns;
+ * those before it are one for a row: E = evidence_rows + F.
  *
  * A handle may be used by one thread at a time; copies are independent.
  */
@@ -34,6 +38,7 @@ struct model_shape {
     uint32_t lags[MODEL_NAMES_MAX];
     uint64_t seasons[MODEL_NAMES_MAX]; /* seconds */
     unsigned feature_count, season_feature_count, evidence_count;
+    unsigned evidence_rows; /* leading names that are of the whole row */
     unsigned lag_count, season_count;
     unsigned state; /* S for F = feature_count */
 };
@@ -49,21 +54,22 @@ void model_free(struct model *model);
 /* Valid as long as the model. */
 const struct model_shape *model_describe(const struct model *model);
 
-/* S for another number of columns. */
-int model_state_size(struct model *model, unsigned columns, unsigned *size,
-                     struct err *err);
+/* S and E for a number of columns, found by one step on NaN. */
+int model_sizes(struct model *model, unsigned columns, unsigned *state,
+                unsigned *evidence, struct err *err);
 
 /* s [B][S] */
 int model_initial(struct model *model, unsigned columns, size_t batch,
                   float *state, struct err *err);
 
 struct model_step {
-    size_t batch;                    /* B */
-    unsigned columns;                /* F */
-    const float *x, *past, *season;  /* in */
-    float *state;                    /* in and out */
-    float *expected, *low, *high;    /* out: [B][F] each */
-    float *evidence;                 /* out: [B][E] */
+    size_t batch;                   /* B */
+    unsigned columns;               /* F */
+    unsigned state_size;            /* S */
+    const float *x, *past, *season; /* in */
+    float *state;                   /* in and out */
+    float *expected, *low, *high;   /* out: [B][F] each */
+    float *evidence;                /* out: [B][E] */
 };
 
 int model_step(struct model *model, const struct model_step *step,

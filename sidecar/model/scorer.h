@@ -41,7 +41,6 @@ int scorer_swap(struct scorer *scorer, struct model *model, struct err *err);
 struct model *scorer_model(struct scorer *scorer);
 
 void scorer_save(const struct scorer *scorer, struct buf *to);
-int scorer_restore(struct scorer *scorer, struct cursor *from,
-                   struct err *err);
+int scorer_restore(struct scorer *scorer, struct cursor *from, struct err *err);
 
 #endif

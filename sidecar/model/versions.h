@@ -1,0 +1,36 @@
+/*
+ * The models that served here, under the state directory:
+ *
+ *     models/<version>.pt    each challenger that won, newest VERSIONS_MAX
+ *     models/history         one JSON object a line for each round
+ *     models/current         the version to load at the next start
+ */
+#ifndef TOCSIN_VERSIONS_H
+#define TOCSIN_VERSIONS_H
+
+#include <limits.h>
+
+#include "trainer.h"
+
+#define VERSIONS_MAX 16
+
+/* Makes the directory if need be. */
+int versions_prepare(const char *dir, struct err *err);
+
+/* Stores a challenger that won and makes it the current one. */
+int versions_store(const char *dir, struct model *model, const char *version,
+                   struct err *err);
+
+/* Appends a round to the history. */
+int versions_record(const char *dir, const struct trainer_result *result,
+                    struct err *err);
+
+/* Path of the current version's file; 1 if there is none: use the default
+ * model. -1 with *err. */
+int versions_current(const char *dir, char path[PATH_MAX], struct err *err);
+
+/* Makes the version before the current one current: its parent in the history;
+ * the default model where that is not kept. Fills in its name. */
+int versions_rollback(const char *dir, char version[64], struct err *err);
+
+#endif
