@@ -43,7 +43,6 @@ void alerts_leave(struct alerts *alerts, const struct identity *who);
 void alerts_board(struct alerts *alerts, struct tocsin_board *board);
 
 void alerts_save(const struct alerts *alerts, struct buf *to);
-int alerts_restore(struct alerts *alerts, struct cursor *from,
-                   struct err *err);
+int alerts_restore(struct alerts *alerts, struct cursor *from, struct err *err);
 
 #endif

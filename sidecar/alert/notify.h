@@ -26,7 +26,7 @@ struct notify_webhook {
 };
 
 struct notify_smtp {
-    const char *server; /* smtp://host:port or smtps://...; "" for none */
+    const char *server;    /* smtp://host:port or smtps://...; "" for none */
     const char *from, *to; /* `to` may name several, separated by ',' */
     const char *username;  /* "" for none */
     const char *password_file;

@@ -5,7 +5,7 @@
 #ifndef TOCSIN_WATCH_H
 #define TOCSIN_WATCH_H
 
-#include "../features/features.h"
+#include "../model/scorer.h"
 #include "baseline.h"
 #include "silence.h"
 

@@ -1,0 +1,29 @@
+/*
+ * Blame: which series, of all those in alarm, is the cause of the others.
+ */
+#ifndef TOCSIN_GROUP_H
+#define TOCSIN_GROUP_H
+
+#include "standing.h"
+
+struct group;
+
+struct group *group_create(uint32_t max, struct err *err);
+void group_destroy(struct group *group);
+
+/* Looks at all series; before the two below, in a tick with orphans. */
+void group_tally(struct group *group, const struct standings *standings);
+
+/*
+ * The slot that explains most of the orphans (series in alarm without an
+ * alert), or STANDING_NONE if the picture is not clear yet. Ask again after
+ * the orphans that it explains have got their alert.
+ */
+uint32_t group_cause(struct group *group, const struct standings *standings);
+
+/* Is the series of slot `wide` one that has that of `other` as its part? */
+bool group_is_wider(const struct identity *wide, const struct identity *other);
+
+bool group_linked(const struct identity *a, const struct identity *b);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * The life of an alert. It is a tick old before anybody hears of it, so that
+ * what it is called does not hang on which series was looked at first; then it
+ * is pending for a tick, or fires at once if the evidence is overwhelming.
+ * While it fires it is told again every half minute. It ends when none of its
+ * series is in alarm any more, or when its own series has been well for a
+ * while and what is left must have another cause.
+ *
+ * One that ended and is back within ten minutes flaps: each time it takes
+ * longer without alarm until it is said to be over.
+ */
+#include "room.h"
+
+#include <stdlib.h>
+
+#define SECOND 1000000u
+#define REMINDER (30u * SECOND)
+#define FLAP_MEMORY (600u * (uint64_t)SECOND)
+#define FLAP_QUIET 15u      /* ticks, doubled by each return */
+#define FLAP_QUIET_MAX 300u /* ticks */
+#define INNOCENT_MAX 20     /* ticks */
+#define FIRE_AGE 3          /* ticks; one less if sudden */
+
+static void clear_counts(struct record *record)
+{
+    unsigned i;
+
+    record->members = 0;
+    for (i = 0; i < RECORD_SCOPES; i++) {
+        record->parts[i] = 0;
+    }
+    record->sudden = record->clients_see = record->users_known = false;
+}
+
+/* Does it hurt whoever waits for the answer? */
+static bool is_felt(enum feature feature)
+{
+    return feature == FEATURE_ERRORS || feature == FEATURE_LATENCY_P50 ||
+           feature == FEATURE_LATENCY_P95 || feature == FEATURE_RATE ||
+           feature == FEATURE_HEADER;
+}
+
+static void count_members(struct alerts *alerts)
+{
+    uint32_t slot, i;
+
+    for (i = 0; i < ALERTS_MAX; i++) {
+        if (alerts->records[i] != NULL) {
+            clear_counts(alerts->records[i]);
+        }
+    }
+    for (slot = 0; slot < alerts->standings.max; slot++) {
+        const struct standing *row = &alerts->standings.rows[slot];
+        struct record *record;
+
+        if (row->identity == NULL || !row->alarm ||
+            row->owner == STANDING_NONE) {
+            continue;
+        }
+        record = alerts->records[row->owner];
+        record->members++;
+        record->sudden = record->sudden || row->sudden;
+        if (slot != record->slot) {
+            record->parts[row->identity->scope]++;
+        }
+        if (row->identity->of_requests && is_felt(row->feature)) {
+            record->clients_see = true;
+        }
+    }
+}
+
+/* Is there anything that would show whether clients see it? */
+static bool users_known(const struct alerts *alerts,
+                        const struct record *record)
+{
+    const struct identity *who = alerts_cause(alerts, record);
+    uint32_t i;
+
+    for (i = 0; who != NULL && i < who->link_count; i++) {
+        uint32_t slot = who->links[i];
+
+        if (slot < alerts->standings.max &&
+            alerts->standings.rows[slot].identity != NULL &&
+            alerts->standings.rows[slot].identity->of_requests) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum severity severity_of(const struct record *record)
+{
+    bool failing = record->feature == FEATURE_ERRORS ||
+                   record->feature == FEATURE_LOCAL_ERRORS;
+
+    if (record->clients_see) {
+        return SEVERITY_CRITICAL;
+    }
+    if (record->feature == FEATURE_CACHE_HITS ||
+        (record->feature == FEATURE_RATE && record->scope == SCOPE_PEER)) {
+        return SEVERITY_INFO; /* dearer, or drained; nobody suffers */
+    }
+    if (record->users_known || record->scope == SCOPE_PEER ||
+        record->scope == SCOPE_COLUMN) {
+        return SEVERITY_WARNING;
+    }
+    return failing || is_felt(record->feature) ? SEVERITY_CRITICAL
+                                               : SEVERITY_WARNING;
+}
+
+static void look_at_cause(struct alerts *alerts, struct record *record)
+{
+    const struct standing *row = &alerts->standings.rows[record->slot];
+    struct band band = trace_last(&record->trace);
+
+    if (alerts_cause(alerts, record) != NULL && row->alarm) {
+        record->innocent = 0;
+        if (row->incident > record->score) {
+            record->score = row->incident;
+        }
+        if (row->column == record->column && row->feature == record->feature) {
+            band = (struct band){row->expected, row->low, row->high};
+        }
+    } else {
+        record->innocent++;
+    }
+    trace_add(&record->trace, band);
+}
+
+/* ------------------------------------------------------------------ flaps */
+
+static const struct flap *find_flap(const struct alerts *alerts, uint64_t key)
+{
+    unsigned i;
+
+    for (i = 0; i < FLAPS_MAX; i++) {
+        if (alerts->flaps[i].ended != 0 && alerts->flaps[i].key == key) {
+            return &alerts->flaps[i];
+        }
+    }
+    return NULL;
+}
+
+static void remember_flap(struct alerts *alerts, const struct record *record)
+{
+    struct flap *place = &alerts->flaps[0];
+    unsigned i;
+
+    for (i = 0; i < FLAPS_MAX; i++) {
+        struct flap *flap = &alerts->flaps[i];
+
+        if (flap->ended != 0 && flap->key == record->hash) {
+            place = flap;
+            break;
+        }
+        if (flap->ended < place->ended) {
+            place = flap;
+        }
+    }
+    *place = (struct flap){record->hash, alerts->end, record->flaps};
+}
+
+static uint32_t count_flaps(const struct alerts *alerts,
+                            const struct record *record)
+{
+    const struct flap *flap = find_flap(alerts, record->hash);
+
+    return flap != NULL && alerts->end - flap->ended < FLAP_MEMORY
+               ? flap->count + 1
+               : 0;
+}
+
+static uint32_t quiet_needed(const struct record *record)
+{
+    uint32_t ticks;
+
+    if (record->flaps == 0) {
+        return 1;
+    }
+    ticks = FLAP_QUIET << (record->flaps < 6 ? record->flaps : 6);
+    return ticks < FLAP_QUIET_MAX ? ticks : FLAP_QUIET_MAX;
+}
+
+/* ------------------------------------------------------------------ states */
+
+static void free_members(struct alerts *alerts, uint32_t index)
+{
+    uint32_t slot;
+
+    for (slot = 0; slot < alerts->standings.max; slot++) {
+        if (alerts->standings.rows[slot].owner == index) {
+            alerts->standings.rows[slot].owner = STANDING_NONE;
+        }
+    }
+}
+
+/* Do alerts that go on explain the series of this one? */
+static bool was_absorbed(const struct alerts *alerts,
+                         const struct record *record)
+{
+    const struct standing *row = &alerts->standings.rows[record->slot];
+
+    return alerts_cause(alerts, record) != NULL && row->alarm;
+}
+
+static void end(struct alerts *alerts, uint32_t index)
+{
+    struct record *record = alerts->records[index];
+    bool absorbed = was_absorbed(alerts, record);
+
+    if (record->state != RECORD_UNTOLD) {
+        alerts_tell(alerts, record, absorbed ? ENDING_PART : ENDING_BACK);
+    }
+    if (record->state == RECORD_FIRING && !absorbed) {
+        remember_flap(alerts, record);
+    }
+    free_members(alerts, index);
+    free(record);
+    alerts->records[index] = NULL;
+}
+
+static void tell(struct alerts *alerts, struct record *record)
+{
+    record->told = alerts->end;
+    alerts_tell(alerts, record, ENDING_NONE);
+}
+
+static void go_on(struct alerts *alerts, struct record *record)
+{
+    enum severity severity = severity_of(record);
+    uint32_t fire = record->sudden ? FIRE_AGE - 1 : FIRE_AGE;
+
+    if (record->state == RECORD_UNTOLD && record->age >= FIRE_AGE - 1) {
+        record->flaps = count_flaps(alerts, record);
+        record_name(record, &alerts->standings, alerts->tick);
+        record->severity = severity_of(record);
+        record->state = record->age >= fire ? RECORD_FIRING : RECORD_PENDING;
+        tell(alerts, record);
+    } else if (record->state == RECORD_PENDING && record->age >= fire) {
+        record->state = RECORD_FIRING;
+        record->severity = severity;
+        tell(alerts, record);
+    } else if (record->state == RECORD_FIRING &&
+               (severity > record->severity ||
+                alerts->end - record->told >= REMINDER)) {
+        /* It may get worse; while it lasts it is not played down. */
+        record->severity =
+            severity > record->severity ? severity : record->severity;
+        tell(alerts, record);
+    }
+}
+
+void alerts_live(struct alerts *alerts)
+{
+    uint32_t i;
+
+    count_members(alerts);
+    for (i = 0; i < ALERTS_MAX; i++) {
+        struct record *record = alerts->records[i];
+
+        if (record == NULL) {
+            continue;
+        }
+        record->age++;
+        record->users_known = users_known(alerts, record);
+        look_at_cause(alerts, record);
+        record->quiet = record->members > 0 ? 0 : record->quiet + 1;
+        if (record->quiet >= quiet_needed(record) ||
+            (record->members == 0 && was_absorbed(alerts, record)) ||
+            (record->members > 0 && record->innocent >= INNOCENT_MAX)) {
+            end(alerts, i);
+        } else {
+            go_on(alerts, record);
+        }
+    }
+}

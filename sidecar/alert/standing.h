@@ -1,0 +1,45 @@
+/*
+ * How every series stood in the last tick: what the board shows and what
+ * grouping looks at. Indexed by slot.
+ */
+#ifndef TOCSIN_STANDING_H
+#define TOCSIN_STANDING_H
+
+#include "../base/err.h"
+#include "../detect/detect.h"
+
+#define STANDING_NONE UINT32_MAX
+
+struct standing {
+    const struct identity *identity; /* NULL: the slot is free */
+    bool alarm, sudden;
+    bool bad;        /* in alarm, or harmed enough to be on its way there */
+    bool observed;   /* it had traffic, or is in alarm */
+    uint32_t owner;  /* index of the alert that explains it; STANDING_NONE */
+    uint32_t orphan; /* ticks in alarm that no alert explains */
+    uint64_t since;
+    enum feature feature;
+    unsigned column;
+    float score, incident;
+    float observed_value, expected, low, high; /* of that feature */
+    float rate, errors, latency_p50, latency_p95, inflight;
+    uint64_t requests; /* of this tick, in thousandths */
+};
+
+struct standings {
+    struct standing *rows; /* [max] */
+    uint32_t max;
+    uint32_t alarms, orphans; /* series in alarm; those without an alert */
+    uint32_t spark[2]; /* columns of latency_p95 and rate; STANDING_NONE */
+    enum feature columns[FEATURES_COLUMNS_MAX];
+    unsigned column_count;
+};
+
+int standings_init(struct standings *standings, uint32_t max, struct err *err);
+void standings_release(struct standings *standings);
+
+/* Takes a batch over; owners stay. */
+void standings_take(struct standings *standings,
+                    const struct verdict_batch *batch);
+
+#endif
