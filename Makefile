@@ -172,6 +172,62 @@ lint: $(NGX_TREE)/objs/Makefile ## formats, sizes, headers, analyzers
 	@NGX_SRC=$(abspath $(NGX_TREE)) GEN=$(GEN) CFLAGS="$(PKG_CFLAGS)" JOBS=$(JOBS) \
 	    $(LINT)/analyze.sh
 
+# --------------------------------------------------------------- generated
+
+docs: $(BUILD)/tocsin       ## write what is generated from the code's tables
+	@$(LINT)/docs.sh $<
+
+check-docs: $(BUILD)/tocsin ## fail where a generated file is out of date
+	@$(LINT)/docs.sh --check $<
+
+# ------------------------------------------------------------------- bench
+
+BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard test/bench/*.c)))
+
+bench:                      ## print cost per request, rates, memory
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_BENCH)
+	@$(SUBMAKE) all $(BENCH_BIN)
+	@$(SYSTEM_ENV) $(PYTHON) test/bench/bench.py $(BENCH)
+
+# ----------------------------------------------------------------- install
+
+SYSCONFDIR  ?= /etc
+NGX_MODULES ?= /usr/lib/nginx/modules
+NGX_ENABLED ?= $(SYSCONFDIR)/nginx/modules-enabled
+SHARE       := $(DESTDIR)$(PREFIX)/share
+INSTALL     := install -D -m 644
+
+install: all                ## into PREFIX under DESTDIR; keeps a configuration
+	install -D -m 755 $(BUILD)/tocsin $(DESTDIR)$(PREFIX)/bin/tocsin
+	$(INSTALL) $(BUILD)/ngx_http_tocsin_module.so $(DESTDIR)$(NGX_MODULES)/ngx_http_tocsin_module.so
+	$(INSTALL) conf/mod-http-tocsin.conf $(SHARE)/nginx/modules-available/mod-http-tocsin.conf
+	mkdir -p $(DESTDIR)$(NGX_ENABLED)
+	ln -sf $(PREFIX)/share/nginx/modules-available/mod-http-tocsin.conf \
+	    $(DESTDIR)$(NGX_ENABLED)/90-mod-http-tocsin.conf
+	$(INSTALL) conf/default.pt $(SHARE)/tocsin/default.pt
+	$(INSTALL) conf/tocsin.yaml $(SHARE)/doc/tocsin/examples/tocsin.yaml
+	test -e $(DESTDIR)$(SYSCONFDIR)/tocsin/tocsin.yaml || \
+	    $(INSTALL) conf/tocsin.yaml $(DESTDIR)$(SYSCONFDIR)/tocsin/tocsin.yaml
+	for file in nginx.conf redis-acl.conf prometheus/scrape.yml \
+	    prometheus/tocsin-rules.yml grafana/tocsin.json; do \
+	    $(INSTALL) conf/$$file $(SHARE)/doc/tocsin/examples/$$file || exit 1; done
+	$(INSTALL) README.md $(SHARE)/doc/tocsin/README.md
+	$(INSTALL) shared/STREAMS.md $(SHARE)/doc/tocsin/STREAMS.md
+	$(INSTALL) LICENSE $(SHARE)/doc/tocsin/copyright
+	for page in conf/man/*.[58]; do \
+	    $(INSTALL) $$page $(SHARE)/man/man$${page##*.}/$${page##*/} || exit 1; done
+	$(INSTALL) conf/tocsin.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service
+	$(INSTALL) conf/tocsin.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tocsin.conf
+
+uninstall:                  ## remove what install wrote, but the configuration
+	rm -f $(DESTDIR)$(PREFIX)/bin/tocsin $(DESTDIR)$(NGX_MODULES)/ngx_http_tocsin_module.so \
+	    $(SHARE)/nginx/modules-available/mod-http-tocsin.conf \
+	    $(DESTDIR)$(NGX_ENABLED)/90-mod-http-tocsin.conf \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/tocsin.conf
+	rm -rf $(SHARE)/tocsin $(SHARE)/doc/tocsin
+	for page in conf/man/*.[58]; do rm -f $(SHARE)/man/man$${page##*.}/$${page##*/}; done
+
 # -------------------------------------------------------------------- demo
 
 demo:                       ## four simulated clouds, a fault, an alert (CHECK=1: judge)
