@@ -140,6 +140,8 @@ struct ngx_http_tocsin_exchange_s {
     void                          *filter_ctx;
     void                         (*finalize)(ngx_http_request_t *r,
                                        ngx_int_t rc);
+
+    unsigned                       coarse:1;    /* seen in ms, afterwards */
 };
 
 
@@ -166,6 +168,7 @@ ngx_int_t ngx_http_tocsin_add_variable(ngx_conf_t *cf);
 ngx_int_t ngx_http_tocsin_init_request(ngx_conf_t *cf);
 ngx_http_tocsin_request_t *ngx_http_tocsin_get_request(ngx_http_request_t *r);
 ngx_http_tocsin_request_t *ngx_http_tocsin_add_request(ngx_http_request_t *r);
+ngx_http_tocsin_request_t *ngx_http_tocsin_locate(ngx_http_request_t *r);
 uint64_t ngx_http_tocsin_monotonic(void);
 
 /* ngx_http_tocsin_event.c */
@@ -174,20 +177,31 @@ void ngx_http_tocsin_seed(ngx_cycle_t *cycle);
 
 /* ngx_http_tocsin_peer.c */
 ngx_int_t ngx_http_tocsin_wrap_upstreams(ngx_conf_t *cf);
-void ngx_http_tocsin_close_exchange(ngx_http_tocsin_exchange_t *ex);
+
+/* ngx_http_tocsin_attempt.c */
+ngx_http_tocsin_attempt_t *ngx_http_tocsin_begin_attempt(
+    ngx_http_tocsin_exchange_t *ex);
+void ngx_http_tocsin_end_attempt(ngx_http_tocsin_exchange_t *ex,
+    enum tocsin_error error);
+enum tocsin_error ngx_http_tocsin_error_of(ngx_http_tocsin_exchange_t *ex,
+    ngx_peer_connection_t *pc, ngx_uint_t failed);
+
+/* ngx_http_tocsin_coarse.c */
+void ngx_http_tocsin_add_coarse(ngx_http_tocsin_request_t *tr, uint64_t now);
 
 /* ngx_http_tocsin_inflight.c */
 ngx_int_t ngx_http_tocsin_inflight_init_process(ngx_cycle_t *cycle,
     ngx_http_tocsin_main_conf_t *tmcf);
 void ngx_http_tocsin_inflight_enter(ngx_http_tocsin_main_conf_t *tmcf,
     ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
-    ngx_peer_connection_t *pc);
+    struct sockaddr *sa);
+void ngx_http_tocsin_inflight_answered(ngx_http_tocsin_attempt_t *at);
 void ngx_http_tocsin_inflight_leave(ngx_http_tocsin_attempt_t *at);
 
 /* ngx_http_tocsin_cloud.c */
 char *ngx_http_tocsin_cloud(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_http_tocsin_place_t *ngx_http_tocsin_place_of_peer(
-    ngx_http_tocsin_main_conf_t *tmcf, struct sockaddr *sa, socklen_t len);
+    ngx_http_tocsin_main_conf_t *tmcf, struct sockaddr *sa);
 ngx_http_tocsin_place_t *ngx_http_tocsin_place_of_upstream(
     ngx_http_tocsin_main_conf_t *tmcf, ngx_str_t *name);
 

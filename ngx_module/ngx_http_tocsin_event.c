@@ -1,0 +1,586 @@
+
+/*
+ * Copyright (C) Tocsin authors
+ */
+
+
+/*
+ * The log phase: one event for the request, one for each of its attempts, and
+ * the same for each of its subrequests.  Nothing is formatted here, texts are
+ * handed over as they lie in the configuration or in the request.
+ */
+
+
+#include "ngx_http_tocsin_module.h"
+
+
+/* what the attempts of a request say together */
+
+typedef struct {
+    ngx_uint_t                       attempts;
+    ngx_uint_t                       failed;
+    ngx_http_tocsin_attempt_t       *last;
+} ngx_http_tocsin_summary_t;
+
+
+/* one log phase: the moment, and one draw for all that is sampled in it */
+
+typedef struct {
+    ngx_http_tocsin_main_conf_t     *tmcf;
+    uint64_t                         now;       /* us, monotonic */
+    uint64_t                         wall;      /* us since the epoch */
+    uint32_t                         draw;
+    ngx_uint_t                       drawn;
+} ngx_http_tocsin_log_t;
+
+
+static uint32_t ngx_http_tocsin_draw(ngx_http_tocsin_log_t *log);
+static void ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_request_t *tr);
+static void ngx_http_tocsin_summarize(ngx_http_tocsin_request_t *tr,
+    ngx_http_tocsin_summary_t *sum);
+static void ngx_http_tocsin_set_times(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_request_t *tr, ngx_http_tocsin_attempt_t *last,
+    struct tocsin_event *ev);
+static ngx_uint_t ngx_http_tocsin_status(ngx_http_request_t *r);
+static uint64_t ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr,
+    ngx_uint_t status);
+static ngx_uint_t ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_tocsin_weigh(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_loc_conf_t *tlcf, ngx_uint_t failed,
+    struct tocsin_event *ev);
+static struct tocsin_span ngx_http_tocsin_method(ngx_uint_t method);
+static struct tocsin_span ngx_http_tocsin_proto(ngx_uint_t version);
+static struct tocsin_span ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr);
+static void ngx_http_tocsin_set_place(struct tocsin_event *ev,
+    ngx_http_tocsin_place_t *place);
+
+static void ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_request_t *tr, struct tocsin_event *ev);
+static void ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
+    struct tocsin_event *ev);
+
+
+static uint64_t  ngx_http_tocsin_random;
+
+
+void
+ngx_http_tocsin_seed(ngx_cycle_t *cycle)
+{
+    ngx_http_tocsin_random = ((uint64_t) ngx_pid << 32)
+                             ^ ngx_http_tocsin_monotonic()
+                             ^ 0x9e3779b97f4a7c15;
+}
+
+
+/* xorshift64*: a few instructions, and good enough to choose by */
+
+static uint32_t
+ngx_http_tocsin_draw(ngx_http_tocsin_log_t *log)
+{
+    uint64_t  x;
+
+    if (!log->drawn) {
+        x = ngx_http_tocsin_random;
+
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+
+        ngx_http_tocsin_random = x;
+
+        log->draw = (uint32_t) ((x * 0x2545f4914f6cdd1d) >> 32);
+        log->drawn = 1;
+    }
+
+    return log->draw;
+}
+
+
+ngx_int_t
+ngx_http_tocsin_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_log_t       log;
+    ngx_http_tocsin_request_t  *tr, *sub, early;
+
+    tr = ngx_http_tocsin_get_request(r);
+
+    if (r != r->main) {
+
+        /* with "log_subrequest on": it ends here, and is sent with the main */
+
+        if (tr) {
+            tr->end = ngx_http_tocsin_monotonic();
+            tr->follow = 0;
+        }
+
+        return NGX_OK;
+    }
+
+    if (tr == NULL) {
+        ngx_memzero(&early, sizeof(ngx_http_tocsin_request_t));
+
+        early.request = r;
+        early.method = r->method;
+        early.early = 1;
+
+        tr = &early;
+    }
+
+    if (tr->conf == NULL) {
+        tr->conf = ngx_http_get_module_loc_conf(r, ngx_http_tocsin_module);
+        tr->early = 1;
+    }
+
+    if (!tr->conf->enable && tr->next == NULL) {
+        return NGX_OK;
+    }
+
+    log.tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+    log.now = ngx_http_tocsin_monotonic();
+    log.wall = ngx_tocsin_now();
+    log.drawn = 0;
+
+    for (sub = tr->next; sub; sub = sub->next) {
+        if (sub->conf && sub->conf->enable) {
+            ngx_http_tocsin_log_request(&log, sub);
+        }
+    }
+
+    if (tr->conf->enable) {
+        ngx_http_tocsin_log_request(&log, tr);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_request_t *tr)
+{
+    ngx_http_request_t          *r;
+    struct tocsin_event          ev;
+    ngx_http_tocsin_summary_t    sum;
+    ngx_http_tocsin_loc_conf_t  *tlcf;
+
+    static u_char  labels[TOCSIN_LABELS_MAX];
+    static u_char  fields[TOCSIN_LABELS_MAX];
+
+    r = tr->request;
+    tlcf = tr->conf;
+
+    if (r->upstream) {
+        ngx_http_tocsin_add_coarse(tr, log->now);
+    }
+
+    ngx_http_tocsin_summarize(tr, &sum);
+
+    ev.stream = TOCSIN_REQUEST;
+    ev.status = ngx_http_tocsin_status(r);
+    ev.flags = ngx_http_tocsin_flags(tr, ev.status);
+
+    ngx_http_tocsin_set_times(log, tr, sum.last, &ev);
+
+    if (ngx_http_tocsin_weigh(log, tlcf, sum.failed, &ev) != NGX_OK) {
+        return;
+    }
+
+    ev.server = tlcf->server;
+    ev.route = tlcf->route ? ngx_http_tocsin_evaluate(r, tlcf->route)
+                           : tlcf->location;
+    ev.method = ngx_http_tocsin_method(tr->method);
+    ev.proto = ngx_http_tocsin_proto(r->http_version);
+
+    ev.in = (r == r->main) ? r->request_length : 0;
+    ev.out = (r == r->main) ? r->connection->sent : 0;
+
+    ev.cache = ngx_http_tocsin_cache(tr);
+    ev.attempts = sum.attempts;
+    ev.grpc = sum.last ? sum.last->grpc : TOCSIN_NONE;
+
+    ngx_http_tocsin_set_place(&ev, sum.last ? sum.last->place : NULL);
+
+    ev.labels = ngx_http_tocsin_evaluate_labels(r, &tlcf->labels, labels);
+    ev.fields = ngx_http_tocsin_evaluate_labels(r, &tlcf->fields, fields);
+
+    ev.req = ngx_tocsin_emit(&log->tmcf->tocsin, &ev);
+
+    if (sum.attempts) {
+        ngx_http_tocsin_log_attempts(log, tr, &ev);
+    }
+}
+
+
+/* turns the exchanges round: from here on, the oldest is the first */
+
+static void
+ngx_http_tocsin_summarize(ngx_http_tocsin_request_t *tr,
+    ngx_http_tocsin_summary_t *sum)
+{
+    ngx_http_tocsin_attempt_t   *at;
+    ngx_http_tocsin_exchange_t  *ex, *next, *first;
+
+    first = NULL;
+
+    for (ex = tr->exchanges; ex; ex = next) {
+        next = ex->next;
+        ex->next = first;
+        first = ex;
+    }
+
+    tr->exchanges = first;
+
+    sum->attempts = 0;
+    sum->failed = 0;
+    sum->last = NULL;
+
+    for (ex = first; ex; ex = ex->next) {
+
+        if (ex->current) {
+            /* its balancer was taken away from it: it was never let go */
+            ngx_http_tocsin_end_attempt(ex, TOCSIN_ERROR_LOCAL);
+        }
+
+        for (at = ex->attempts; at; at = at->next) {
+            sum->attempts++;
+            sum->failed += (at->error != TOCSIN_ERROR_NONE);
+            sum->last = at;
+        }
+    }
+}
+
+
+static void
+ngx_http_tocsin_set_times(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_request_t *tr, ngx_http_tocsin_attempt_t *last,
+    struct tocsin_event *ev)
+{
+    uint64_t             end;
+    ngx_int_t            ms;
+    ngx_time_t          *tp;
+    ngx_http_request_t  *r;
+
+    r = tr->request;
+
+    if (tr->start == 0) {
+
+        /* refused while it was read: all that is known is in ms */
+
+        tp = ngx_timeofday();
+
+        ms = (ngx_int_t)
+                 ((tp->sec - r->start_sec) * 1000 + (tp->msec - r->start_msec));
+
+        ev->dur = ngx_max(ms, 0) * 1000;
+        ev->ts = log->wall;
+
+        return;
+    }
+
+    end = log->now;
+
+    if (tr->end) {
+        end = tr->end;
+
+        if (last) {
+            end = ngx_max(end, last->end);
+        }
+
+    } else if (r != r->main) {
+        end = last ? last->end : tr->start;
+    }
+
+    ev->dur = end - tr->start + tr->before;
+    ev->ts = log->wall - (log->now - end);
+}
+
+
+static ngx_uint_t
+ngx_http_tocsin_status(ngx_http_request_t *r)
+{
+    return r->err_status ? r->err_status : r->headers_out.status;
+}
+
+
+static uint64_t
+ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
+{
+    uint64_t             flags;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = tr->request;
+    c = r->connection;
+
+    flags = 0;
+
+    if (ngx_http_tocsin_long_lived(tr, status)) {
+        flags |= TOCSIN_FLAG_LONG_LIVED;
+    }
+
+    if (status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+        flags |= TOCSIN_FLAG_UPGRADED;
+    }
+
+    if (r != r->main) {
+        flags |= TOCSIN_FLAG_SUBREQUEST;
+
+    } else if (r->internal) {
+        flags |= TOCSIN_FLAG_INTERNAL;
+    }
+
+    if (status == NGX_HTTP_CLIENT_CLOSED_REQUEST
+        || c->error
+        || (c->timedout && status != NGX_HTTP_CLOSE))
+    {
+        flags |= TOCSIN_FLAG_ABORTED;
+    }
+
+    if (tr->early && status >= NGX_HTTP_BAD_REQUEST) {
+        flags |= TOCSIN_FLAG_EARLY;
+    }
+
+    return flags;
+}
+
+
+static ngx_uint_t
+ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
+{
+    ngx_str_t  *type;
+
+    if (status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+        return 1;
+    }
+
+    if (tr->method == NGX_HTTP_CONNECT
+        && status >= NGX_HTTP_OK && status < NGX_HTTP_SPECIAL_RESPONSE)
+    {
+        return 1;
+    }
+
+    type = &tr->request->headers_out.content_type;
+
+    return type->len >= 17
+           && (type->data[5] | 0x20) == 'e'
+           && ngx_strncasecmp(type->data, (u_char *) "text/event-stream", 17)
+              == 0;
+}
+
+
+/* NGX_DECLINED if it is not in the sample */
+
+static ngx_int_t
+ngx_http_tocsin_weigh(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_loc_conf_t *tlcf, ngx_uint_t failed,
+    struct tocsin_event *ev)
+{
+    ev->weight = 1000;
+
+    if (tlcf->weight == 1000) {
+        return NGX_OK;
+    }
+
+    if (tlcf->keep_errors
+        && (failed || ev->status >= NGX_HTTP_INTERNAL_SERVER_ERROR))
+    {
+        return NGX_OK;
+    }
+
+    if (tlcf->slow
+        && ev->dur >= (uint64_t) tlcf->slow * 1000
+        && !(ev->flags & TOCSIN_FLAG_LONG_LIVED))
+    {
+        ev->flags |= TOCSIN_FLAG_SLOW;
+        return NGX_OK;
+    }
+
+    if (ngx_http_tocsin_draw(log) >= tlcf->threshold) {
+        return NGX_DECLINED;
+    }
+
+    ev->weight = tlcf->weight;
+
+    return NGX_OK;
+}
+
+
+/* of a table: what a client makes up must not become a series */
+
+static struct tocsin_span
+ngx_http_tocsin_method(ngx_uint_t method)
+{
+    switch (method) {
+
+    case NGX_HTTP_GET:
+        return TOCSIN_SPAN("GET");
+    case NGX_HTTP_HEAD:
+        return TOCSIN_SPAN("HEAD");
+    case NGX_HTTP_POST:
+        return TOCSIN_SPAN("POST");
+    case NGX_HTTP_PUT:
+        return TOCSIN_SPAN("PUT");
+    case NGX_HTTP_DELETE:
+        return TOCSIN_SPAN("DELETE");
+    case NGX_HTTP_MKCOL:
+        return TOCSIN_SPAN("MKCOL");
+    case NGX_HTTP_COPY:
+        return TOCSIN_SPAN("COPY");
+    case NGX_HTTP_MOVE:
+        return TOCSIN_SPAN("MOVE");
+    case NGX_HTTP_OPTIONS:
+        return TOCSIN_SPAN("OPTIONS");
+    case NGX_HTTP_PROPFIND:
+        return TOCSIN_SPAN("PROPFIND");
+    case NGX_HTTP_PROPPATCH:
+        return TOCSIN_SPAN("PROPPATCH");
+    case NGX_HTTP_LOCK:
+        return TOCSIN_SPAN("LOCK");
+    case NGX_HTTP_UNLOCK:
+        return TOCSIN_SPAN("UNLOCK");
+    case NGX_HTTP_PATCH:
+        return TOCSIN_SPAN("PATCH");
+    case NGX_HTTP_TRACE:
+        return TOCSIN_SPAN("TRACE");
+    case NGX_HTTP_CONNECT:
+        return TOCSIN_SPAN("CONNECT");
+    default:
+        return TOCSIN_SPAN("_OTHER");
+    }
+}
+
+
+static struct tocsin_span
+ngx_http_tocsin_proto(ngx_uint_t version)
+{
+    switch (version) {
+
+    case NGX_HTTP_VERSION_11:
+        return TOCSIN_SPAN("1.1");
+    case NGX_HTTP_VERSION_20:
+        return TOCSIN_SPAN("2");
+    case NGX_HTTP_VERSION_10:
+        return TOCSIN_SPAN("1.0");
+    case NGX_HTTP_VERSION_9:
+        return TOCSIN_SPAN("0.9");
+    case 3000:
+        return TOCSIN_SPAN("3");
+    default:
+        return TOCSIN_SPAN("");
+    }
+}
+
+
+/* of the upstream that answered; a redirect may have put another in place */
+
+static struct tocsin_span
+ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr)
+{
+#if (NGX_HTTP_CACHE)
+
+    ngx_uint_t                   status;
+    ngx_str_t                   *text;
+    ngx_http_tocsin_exchange_t  *ex;
+
+    if (tr->request->upstream == NULL) {
+        return TOCSIN_SPAN("");
+    }
+
+    status = tr->request->upstream->cache_status;
+
+    for (ex = tr->exchanges; ex && status == 0; ex = ex->next) {
+        status = ex->upstream->cache_status;
+    }
+
+    if (status) {
+        text = &ngx_http_cache_status[status - 1];
+        return tocsin_span_of((char *) text->data, text->len);
+    }
+
+#endif
+
+    return TOCSIN_SPAN("");
+}
+
+
+static void
+ngx_http_tocsin_set_place(struct tocsin_event *ev,
+    ngx_http_tocsin_place_t *place)
+{
+    if (place) {
+        ev->cloud = place->provider;
+        ev->region = place->region;
+        ev->zone = place->zone;
+
+    } else {
+        ev->cloud = TOCSIN_SPAN("");
+        ev->region = TOCSIN_SPAN("");
+        ev->zone = TOCSIN_SPAN("");
+    }
+}
+
+
+/* ev holds the event of the request: what is the same stays as it is */
+
+static void
+ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_request_t *tr, struct tocsin_event *ev)
+{
+    uint64_t                     flags;
+    ngx_http_tocsin_attempt_t   *at;
+    ngx_http_tocsin_exchange_t  *ex;
+
+    ev->stream = TOCSIN_UPSTREAM;
+    ev->attempt = 0;
+
+    flags = ev->flags & (TOCSIN_FLAG_SUBREQUEST|TOCSIN_FLAG_SLOW);
+
+    for (ex = tr->exchanges; ex; ex = ex->next) {
+        for (at = ex->attempts; at; at = at->next) {
+
+            ev->flags = flags;
+            ev->attempt++;
+
+            ngx_http_tocsin_log_attempt(log, ex, at, ev);
+        }
+    }
+}
+
+
+static void
+ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
+    ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
+    struct tocsin_event *ev)
+{
+    if (at->long_lived) {
+        ev->flags |= TOCSIN_FLAG_LONG_LIVED;
+    }
+
+    if (at->status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+        ev->flags |= TOCSIN_FLAG_UPGRADED;
+    }
+
+    if (ex->coarse) {
+        ev->flags |= TOCSIN_FLAG_COARSE;
+    }
+
+    ev->ts = log->wall - (log->now - at->end);
+    ev->dur = at->end - at->start;
+
+    ev->upstream = tocsin_span_of((char *) ex->name.data, ex->name.len);
+    ev->peer = tocsin_span_of((char *) at->peer.data, at->peer.len);
+    ev->status = at->status;
+    ev->error = tocsin_error_text(at->error);
+    ev->connect = at->connect;
+    ev->header = at->header;
+    ev->in = at->in;
+    ev->out = at->out;
+    ev->grpc = at->grpc;
+
+    ngx_http_tocsin_set_place(ev, at->place);
+
+    (void) ngx_tocsin_emit(&log->tmcf->tocsin, ev);
+}

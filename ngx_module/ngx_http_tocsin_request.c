@@ -1,0 +1,335 @@
+
+/*
+ * Copyright (C) Tocsin authors
+ */
+
+
+/*
+ * What is kept of a request until the log phase.  Module contexts are wiped
+ * by internal redirects, while r->variables of the main request never are: so
+ * our state hangs on a variable that no configuration can name.  Subrequests
+ * hang on their main request, as nginx logs them only if told to.
+ */
+
+
+#include "ngx_http_tocsin_module.h"
+
+
+static ngx_int_t ngx_http_tocsin_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tocsin_post_read_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_tocsin_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_tocsin_header_filter(ngx_http_request_t *r);
+static void ngx_http_tocsin_answered(ngx_http_request_t *r,
+    ngx_http_tocsin_attempt_t *at);
+static ngx_int_t ngx_http_tocsin_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+ngx_int_t
+ngx_http_tocsin_add_variable(ngx_conf_t *cf)
+{
+    ngx_str_t                     name;
+    ngx_http_variable_t          *var;
+    ngx_http_tocsin_main_conf_t  *tmcf;
+
+    /* the blank keeps it out of reach of "$..." */
+
+    ngx_str_set(&name, "tocsin request");
+
+    var = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOHASH);
+    if (var == NULL) {
+        return NGX_ERROR;
+    }
+
+    var->get_handler = ngx_http_tocsin_variable;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tocsin_module);
+
+    tmcf->index = ngx_http_get_variable_index(cf, &name);
+
+    return (tmcf->index == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_tocsin_init_request(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_tocsin_post_read_handler;
+
+    /* the last one to register is the first one to run */
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_tocsin_rewrite_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_tocsin_log_handler;
+
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_tocsin_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_tocsin_body_filter;
+
+    return NGX_OK;
+}
+
+
+/* true at the moment of the call, and never set back */
+
+uint64_t
+ngx_http_tocsin_monotonic(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+ngx_http_tocsin_request_t *
+ngx_http_tocsin_get_request(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_request_t    *tr;
+    ngx_http_tocsin_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+
+    tr = (ngx_http_tocsin_request_t *) r->main->variables[tmcf->index].data;
+
+    if (r == r->main || tr == NULL) {
+        return tr;
+    }
+
+    if (ngx_http_get_module_ctx(r, ngx_http_tocsin_module)) {
+        return ngx_http_get_module_ctx(r, ngx_http_tocsin_module);
+    }
+
+    /* not seen yet, or redirected */
+
+    for (tr = tr->next; tr; tr = tr->next) {
+        if (tr->request == r) {
+            return tr;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_http_tocsin_request_t *
+ngx_http_tocsin_add_request(ngx_http_request_t *r)
+{
+    ngx_int_t                     ms;
+    ngx_time_t                   *tp;
+    ngx_http_variable_value_t    *v;
+    ngx_http_tocsin_request_t    *tr, *main;
+    ngx_http_tocsin_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+
+    v = &r->main->variables[tmcf->index];
+    main = (ngx_http_tocsin_request_t *) v->data;
+
+    if (r != r->main && main == NULL) {
+        main = ngx_http_tocsin_add_request(r->main);
+        if (main == NULL) {
+            return NULL;
+        }
+
+        main->early = 1;
+    }
+
+    tr = ngx_pcalloc(r->pool, sizeof(ngx_http_tocsin_request_t));
+    if (tr == NULL) {
+        return NULL;
+    }
+
+    tr->request = r;
+    tr->method = r->method;
+    tr->start = ngx_http_tocsin_monotonic();
+
+    if (r == r->main) {
+
+        /* nginx knows the first byte in ms; a stamp of ours is exact */
+
+        tp = ngx_timeofday();
+
+        ms = (ngx_int_t)
+                 ((tp->sec - r->start_sec) * 1000 + (tp->msec - r->start_msec));
+
+        tr->before = ngx_max(ms, 0) * 1000;
+        v->data = (u_char *) tr;
+
+        return tr;
+    }
+
+    tr->follow = 1;
+    tr->next = main->next;
+    main->next = tr;
+
+    ngx_http_set_ctx(r, tr, ngx_http_tocsin_module);
+
+    if (r->background && !main->follow) {
+
+        /*
+         * A mirror or the update of a cache holds the main request back from
+         * the log phase: from now on, the end is when something was last sent.
+         */
+
+        main->follow = 1;
+        main->end = tr->start;
+    }
+
+    return tr;
+}
+
+
+/* for new requests only: internal redirects begin with a later phase */
+
+static ngx_int_t
+ngx_http_tocsin_post_read_handler(ngx_http_request_t *r)
+{
+    if (ngx_http_tocsin_get_request(r) == NULL) {
+        (void) ngx_http_tocsin_add_request(r);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_locate(r);
+
+    return NGX_DECLINED;
+}
+
+
+/* the first location decides; NULL if there is no memory */
+
+ngx_http_tocsin_request_t *
+ngx_http_tocsin_locate(ngx_http_request_t *r)
+{
+    ngx_http_core_srv_conf_t   *cscf;
+    ngx_http_tocsin_request_t  *tr;
+
+    tr = ngx_http_tocsin_get_request(r);
+
+    if (tr == NULL) {
+        tr = ngx_http_tocsin_add_request(r);
+
+        if (tr == NULL) {
+            return NULL;
+        }
+
+        /* a request that has not passed POST_READ is shown an error page */
+
+        tr->early = (r == r->main);
+    }
+
+    if (tr->conf) {
+        return tr;
+    }
+
+    if (r == r->main && (tr->early || r->error_page || r->err_status)) {
+
+        /* this location is an error page, it had none before */
+
+        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+        tr->early = 1;
+        tr->conf = cscf->ctx->loc_conf[ngx_http_tocsin_module.ctx_index];
+
+        return tr;
+    }
+
+    tr->conf = ngx_http_get_module_loc_conf(r, ngx_http_tocsin_module);
+
+    return tr;
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_request_t  *tr;
+
+    tr = ngx_http_tocsin_get_request(r);
+
+    if (tr) {
+
+        if (tr->exchanges && tr->exchanges->current) {
+            ngx_http_tocsin_answered(r, tr->exchanges->current);
+        }
+
+        if (tr->follow) {
+            tr->end = ngx_http_tocsin_monotonic();
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* nginx passes the header on as soon as it is whole */
+
+static void
+ngx_http_tocsin_answered(ngx_http_request_t *r, ngx_http_tocsin_attempt_t *at)
+{
+    if (at->header == TOCSIN_NONE) {
+        at->header = ngx_http_tocsin_monotonic() - at->start;
+    }
+
+    ngx_http_tocsin_inflight_answered(at);
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_int_t                   rc;
+    ngx_http_tocsin_request_t  *tr;
+
+    rc = ngx_http_next_body_filter(r, in);
+
+    tr = ngx_http_tocsin_get_request(r);
+
+    if (tr && tr->follow) {
+        tr->end = ngx_http_tocsin_monotonic();
+    }
+
+    return rc;
+}
