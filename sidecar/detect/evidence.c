@@ -13,7 +13,7 @@ static int find(const struct model_shape *shape, const char *name,
 {
     unsigned i;
 
-    for (i = 0; i < shape->evidence_count; i++) {
+    for (i = 0; i < shape->evidence_rows; i++) {
         if (strcmp(shape->evidence[i], name) == 0) {
             *column = i;
             return 0;

@@ -1,0 +1,574 @@
+/*
+ * The thread that tells people. The loop of the sidecar puts copies of alerts
+ * into the outbox under a lock that is never held while anything waits for the
+ * network; the thread takes what is due, one delivery at a time to each
+ * receiver, all receivers at once by libcurl's multi interface. A receiver
+ * that fails is left alone for a while that doubles up to a minute; one that
+ * says no (4xx) will not be asked the same again.
+ *
+ * At the end, what was not told yet is tried for five seconds.
+ */
+#include "notify.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "delivery.h"
+#include "outbox.h"
+
+#define SECOND ((uint64_t)CLOCK_SECOND)
+#define MAX_DEFAULT 1000
+#define RESEND_DEFAULT (60 * SECOND)
+#define TIMEOUT_DEFAULT (10 * SECOND)
+#define AHEAD 4 /* rounds of resending that an end lies ahead */
+#define BACK_OFF_MAX (60 * SECOND)
+#define TRIES_MAX 30 /* about half an hour */
+#define FLUSH (5 * SECOND)
+#define SWEEP (10 * SECOND)
+
+/* What a delivery on its way tells. */
+struct told {
+    uint32_t index, change;
+    uint64_t serial;
+};
+
+struct target {
+    enum receiver_kind kind;
+    struct receiver receiver;
+    char *url; /* as it is posted to */
+    struct delivery delivery;
+    struct told told[DELIVERY_ALERTS];
+    size_t count;
+    bool busy;
+    unsigned tries;      /* that failed in a row */
+    uint64_t not_before; /* monotonic us */
+};
+
+struct notify {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of outbox, stats, stop */
+    bool started, stop;
+    struct outbox outbox;
+    struct notify_stats stats;
+
+    /* The thread's own. */
+    CURLM *multi;
+    struct target targets[OUTBOX_RECEIVERS_MAX];
+    uint32_t target_count;
+    char *strings[3 * OUTBOX_RECEIVERS_MAX + 8];
+    size_t string_count;
+    const char *generator_url;
+    uint64_t resend, timeout, swept;
+};
+
+/* ---------------------------------------------------------------- options */
+
+static const char *keep(struct notify *notify, const char *text)
+{
+    char *copy = strdup(text == NULL ? "" : text);
+
+    if (copy == NULL) {
+        return "";
+    }
+    notify->strings[notify->string_count++] = copy;
+    return copy;
+}
+
+static int check_text(const char *what, const char *text, struct err *err)
+{
+    if (strpbrk(text, "\r\n") != NULL) {
+        return err_set(err, ERR_USAGE, "notify: %s has a line break", what);
+    }
+    return 0;
+}
+
+static int check_url(const char *url, const char *first, const char *second,
+                     struct err *err)
+{
+    if (strncmp(url, first, strlen(first)) != 0 &&
+        strncmp(url, second, strlen(second)) != 0) {
+        return err_set(err, ERR_USAGE, "notify: \"%s\" is neither %s nor %s",
+                       url, first, second);
+    }
+    return check_text("a URL", url, err);
+}
+
+static struct target *add_target(struct notify *notify, enum receiver_kind kind)
+{
+    struct target *target = &notify->targets[notify->target_count];
+
+    notify->outbox.kinds[notify->target_count++] = kind;
+    notify->outbox.receivers = notify->target_count;
+    target->kind = kind;
+    target->receiver =
+        (struct receiver){.url = "", .secret_file = "", .username = ""};
+    buf_init(&target->delivery.body, DELIVERY_MAX);
+    return target;
+}
+
+/* The base URL, as it is in everybody's configuration, or the full one. */
+static const char *alertmanager_url(struct notify *notify, const char *base)
+{
+    static const char path[] = "/api/v2/alerts";
+    size_t len = strlen(base), tail = sizeof(path) - 1;
+    struct buf url;
+    const char *kept;
+
+    if (len >= tail && strcmp(base + len - tail, path) == 0) {
+        return keep(notify, base);
+    }
+    while (len > 0 && base[len - 1] == '/') {
+        len--;
+    }
+    buf_init(&url, len + tail + 1);
+    buf_put(&url, base, len);
+    buf_puts(&url, path);
+    kept = keep(notify, url.data);
+    buf_release(&url);
+    return kept;
+}
+
+static int add_http(struct notify *notify, const struct notify_options *options,
+                    struct err *err)
+{
+    size_t i;
+
+    for (i = 0; i < options->alertmanager_count; i++) {
+        const char *url = options->alertmanagers[i];
+
+        if (check_url(url, "http://", "https://", err) != 0) {
+            return -1;
+        }
+        add_target(notify, RECEIVER_ALERTMANAGER)->receiver.url =
+            alertmanager_url(notify, url);
+    }
+    for (i = 0; i < options->webhook_count; i++) {
+        const struct notify_webhook *webhook = &options->webhooks[i];
+        struct target *target;
+
+        if (check_url(webhook->url, "http://", "https://", err) != 0) {
+            return -1;
+        }
+        target = add_target(notify, RECEIVER_WEBHOOK);
+        target->receiver.url = keep(notify, webhook->url);
+        target->receiver.secret_file = keep(notify, webhook->bearer_file);
+    }
+    return 0;
+}
+
+static int add_smtp(struct notify *notify, const struct notify_smtp *smtp,
+                    struct err *err)
+{
+    struct target *target;
+
+    if (smtp->server == NULL || smtp->server[0] == '\0') {
+        return 0;
+    }
+    if (smtp->from == NULL || smtp->from[0] == '\0' || smtp->to == NULL ||
+        smtp->to[0] == '\0') {
+        return err_set(err, ERR_USAGE,
+                       "notify: mail needs \"from\" and \"to\"");
+    }
+    if (check_url(smtp->server, "smtp://", "smtps://", err) != 0 ||
+        check_text("\"from\"", smtp->from, err) != 0 ||
+        check_text("\"to\"", smtp->to, err) != 0) {
+        return -1;
+    }
+    target = add_target(notify, RECEIVER_SMTP);
+    target->receiver.url = keep(notify, smtp->server);
+    target->receiver.from = keep(notify, smtp->from);
+    target->receiver.to = keep(notify, smtp->to);
+    target->receiver.username = keep(notify, smtp->username);
+    target->receiver.secret_file = keep(notify, smtp->password_file);
+    return 0;
+}
+
+static int take_options(struct notify *notify,
+                        const struct notify_options *options, struct err *err)
+{
+    if (options->alertmanager_count > NOTIFY_TARGETS_MAX ||
+        options->webhook_count > NOTIFY_TARGETS_MAX) {
+        return err_set(err, ERR_LIMIT, "notify: more than %d receivers",
+                       NOTIFY_TARGETS_MAX);
+    }
+    notify->generator_url = keep(notify, options->generator_url);
+    notify->resend = options->resend ? options->resend : RESEND_DEFAULT;
+    notify->timeout = options->timeout ? options->timeout : TIMEOUT_DEFAULT;
+    notify->outbox.resend = notify->resend;
+    if (add_http(notify, options, err) != 0) {
+        return -1;
+    }
+    return add_smtp(notify, &options->smtp, err);
+}
+
+/* -------------------------------------------------------------- deliveries */
+
+static size_t batch_size(enum receiver_kind kind)
+{
+    return kind == RECEIVER_WEBHOOK ? 1 : DELIVERY_ALERTS;
+}
+
+/* Under the lock. Takes what is due, oldest slots first. */
+static void collect(struct notify *notify, uint32_t receiver,
+                    struct message *message, uint64_t now)
+{
+    struct target *target = &notify->targets[receiver];
+    struct outbox *outbox = &notify->outbox;
+    uint32_t i;
+
+    message->count = target->count = 0;
+    for (i = 0; i < outbox->max && target->count < batch_size(target->kind);
+         i++) {
+        struct outbox_item *item = outbox->items[i];
+
+        if (item == NULL || outbox_due(outbox, item, receiver) > now) {
+            continue;
+        }
+        message->alerts[message->count++] = &item->alert;
+        target->told[target->count++] =
+            (struct told){i, item->change, item->serial};
+    }
+}
+
+static int prepare(struct target *target, const struct message *message,
+                   struct err *err)
+{
+    struct delivery *delivery = &target->delivery;
+
+    delivery_clear(delivery);
+    if (delivery->easy == NULL && (delivery->easy = curl_easy_init()) == NULL) {
+        return err_set(err, ERR_SYSTEM, "no memory");
+    }
+    switch (target->kind) {
+    case RECEIVER_ALERTMANAGER:
+        return alertmanager_prepare(delivery, &target->receiver, message, err);
+    case RECEIVER_WEBHOOK:
+        return webhook_prepare(delivery, &target->receiver, message, err);
+    case RECEIVER_SMTP:
+        break;
+    }
+    return smtp_prepare(delivery, &target->receiver, message, err);
+}
+
+/* Under the lock: these changes are known to the receiver, or will never be. */
+static void settle(struct notify *notify, uint32_t receiver, uint64_t now)
+{
+    struct target *target = &notify->targets[receiver];
+    size_t i;
+
+    for (i = 0; i < target->count; i++) {
+        struct told *told = &target->told[i];
+        struct outbox_item *item = notify->outbox.items[told->index];
+
+        if (item != NULL && item->serial == told->serial) {
+            item->told[receiver] = told->change;
+            item->sent[receiver] = now;
+        }
+    }
+}
+
+static void succeeded(struct notify *notify, uint32_t receiver, uint64_t now)
+{
+    struct target *target = &notify->targets[receiver];
+
+    pthread_mutex_lock(&notify->lock);
+    settle(notify, receiver, now);
+    notify->stats.sent++;
+    pthread_mutex_unlock(&notify->lock);
+    if (target->tries > 0) {
+        log_notice("alert", "%s takes notifications again",
+                   target->receiver.url);
+    }
+    target->tries = 0;
+    target->not_before = 0;
+}
+
+static void failed(struct notify *notify, uint32_t receiver, uint64_t now,
+                   const char *why, bool final)
+{
+    struct target *target = &notify->targets[receiver];
+    uint64_t pause = SECOND << (target->tries < 6 ? target->tries : 6);
+
+    target->tries++;
+    final = final || target->tries >= TRIES_MAX;
+    log_warn("alert", "%s was not told of %zu alerts: %s%s",
+             target->receiver.url, target->count, why,
+             final ? "; given up" : "");
+    pthread_mutex_lock(&notify->lock);
+    notify->stats.failed++;
+    if (final) {
+        notify->stats.given_up++;
+        settle(notify, receiver, now);
+    }
+    pthread_mutex_unlock(&notify->lock);
+    if (final) {
+        target->tries = 0;
+        pause = SECOND;
+    }
+    target->not_before = now + (pause < BACK_OFF_MAX ? pause : BACK_OFF_MAX);
+}
+
+static void start(struct notify *notify, uint32_t receiver, uint64_t now)
+{
+    struct target *target = &notify->targets[receiver];
+    struct message message = {
+        .now = clock_now(),
+        .lasts = AHEAD * notify->resend,
+        .generator_url = notify->generator_url,
+    };
+    struct err err;
+    int refused = 0;
+
+    pthread_mutex_lock(&notify->lock);
+    collect(notify, receiver, &message, now);
+    if (message.count > 0) {
+        refused = prepare(target, &message, &err);
+    }
+    pthread_mutex_unlock(&notify->lock);
+    if (message.count == 0) {
+        return;
+    }
+    if (refused != 0) {
+        failed(notify, receiver, now, err.message, false);
+        return;
+    }
+    curl_easy_setopt(target->delivery.easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(target->delivery.easy, CURLOPT_TIMEOUT_MS,
+                     (long)(notify->timeout / 1000));
+    curl_easy_setopt(target->delivery.easy, CURLOPT_PRIVATE, target);
+    target->busy =
+        curl_multi_add_handle(notify->multi, target->delivery.easy) == CURLM_OK;
+    if (!target->busy) {
+        failed(notify, receiver, now, "libcurl refuses", false);
+    }
+}
+
+/* Mail servers answer with codes of their own: libcurl tells good from bad. */
+static void finish(struct notify *notify, const CURLMsg *done, uint64_t now)
+{
+    struct target *target = NULL;
+    char why[64];
+    long status = 0;
+    bool refused;
+    uint32_t receiver;
+
+    curl_easy_getinfo(done->easy_handle, CURLINFO_PRIVATE, (char **)&target);
+    curl_easy_getinfo(done->easy_handle, CURLINFO_RESPONSE_CODE, &status);
+    receiver = (uint32_t)(target - notify->targets);
+    target->busy = false;
+    if (done->data.result != CURLE_OK) {
+        failed(notify, receiver, now, curl_easy_strerror(done->data.result),
+               false);
+    } else if (target->kind != RECEIVER_SMTP &&
+               (status < 200 || status > 299)) {
+        refused = status >= 400 && status < 500 && status != 408 &&
+                  status != 429 && status != 401 && status != 403;
+        snprintf(why, sizeof(why), "it answered %ld", status);
+        failed(notify, receiver, now, why, refused);
+    } else {
+        succeeded(notify, receiver, now);
+    }
+    curl_multi_remove_handle(notify->multi, target->delivery.easy);
+}
+
+/* -------------------------------------------------------------- the thread */
+
+static void start_all(struct notify *notify, uint64_t now)
+{
+    uint32_t i;
+
+    for (i = 0; i < notify->target_count; i++) {
+        if (!notify->targets[i].busy && notify->targets[i].not_before <= now) {
+            start(notify, i, now);
+        }
+    }
+}
+
+static void finish_all(struct notify *notify)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(notify->multi, &left)) != NULL) {
+        if (message->msg == CURLMSG_DONE) {
+            CURLMsg copy = *message;
+
+            finish(notify, &copy, clock_monotonic());
+        }
+    }
+}
+
+/* When there is something to do again. *untold: somebody does not know all. */
+static uint64_t next_due(struct notify *notify, uint64_t now, bool *untold)
+{
+    uint64_t next = now + SWEEP;
+    uint32_t i, k;
+
+    pthread_mutex_lock(&notify->lock);
+    for (i = 0; i < notify->outbox.max; i++) {
+        const struct outbox_item *item = notify->outbox.items[i];
+
+        for (k = 0; item != NULL && k < notify->target_count; k++) {
+            const struct target *target = &notify->targets[k];
+            uint64_t due = outbox_due(&notify->outbox, item, k);
+
+            *untold = *untold || due == 0;
+            due = due > target->not_before ? due : target->not_before;
+            if (!target->busy && due < next) {
+                next = due;
+            }
+        }
+    }
+    if (now - notify->swept >= SWEEP) {
+        outbox_sweep(&notify->outbox, now);
+        notify->swept = now;
+    }
+    pthread_mutex_unlock(&notify->lock);
+    return next;
+}
+
+static bool is_stopping(struct notify *notify)
+{
+    bool stop;
+
+    pthread_mutex_lock(&notify->lock);
+    stop = notify->stop;
+    pthread_mutex_unlock(&notify->lock);
+    return stop;
+}
+
+static void *run(void *ctx)
+{
+    struct notify *notify = ctx;
+    uint64_t until = 0;
+
+    for (;;) {
+        uint64_t now = clock_monotonic(), next;
+        bool untold = false;
+        int running = 0;
+
+        start_all(notify, now);
+        curl_multi_perform(notify->multi, &running);
+        finish_all(notify);
+        next = next_due(notify, clock_monotonic(), &untold);
+        if (is_stopping(notify)) {
+            until = until == 0 ? now + FLUSH : until;
+            if ((!untold && running == 0) || now >= until) {
+                return NULL;
+            }
+            next = next < until ? next : until;
+        }
+        now = clock_monotonic();
+        curl_multi_poll(notify->multi, NULL, 0,
+                        next > now ? (int)((next - now) / 1000 + 1) : 0, NULL);
+    }
+}
+
+/* ------------------------------------------------------------------- facade */
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static int start_thread(struct notify *notify, struct err *err)
+{
+    if (notify->target_count == 0) {
+        return 0;
+    }
+    pthread_once(&curl_once, init_curl);
+    notify->multi = curl_multi_init();
+    if (notify->multi == NULL) {
+        return err_set(err, ERR_SYSTEM, "libcurl does not start");
+    }
+    errno = pthread_create(&notify->thread, NULL, run, notify);
+    if (errno != 0) {
+        return err_set_errno(err, "no thread for notifications");
+    }
+    notify->started = true;
+    return 0;
+}
+
+struct notify *notify_create(const struct notify_options *options,
+                             struct err *err)
+{
+    struct notify *notify = calloc(1, sizeof(*notify));
+
+    if (notify == NULL) {
+        err_set(err, ERR_SYSTEM, "no memory");
+        return NULL;
+    }
+    pthread_mutex_init(&notify->lock, NULL);
+    if (outbox_init(&notify->outbox, options->max ? options->max : MAX_DEFAULT,
+                    err) != 0 ||
+        take_options(notify, options, err) != 0 ||
+        start_thread(notify, err) != 0) {
+        notify_destroy(notify);
+        return NULL;
+    }
+    return notify;
+}
+
+static void stop_thread(struct notify *notify)
+{
+    if (!notify->started) {
+        return;
+    }
+    pthread_mutex_lock(&notify->lock);
+    notify->stop = true;
+    pthread_mutex_unlock(&notify->lock);
+    curl_multi_wakeup(notify->multi);
+    pthread_join(notify->thread, NULL);
+}
+
+void notify_destroy(struct notify *notify)
+{
+    size_t i;
+
+    if (notify == NULL) {
+        return;
+    }
+    stop_thread(notify);
+    for (i = 0; i < notify->target_count; i++) {
+        if (notify->targets[i].busy) {
+            curl_multi_remove_handle(notify->multi,
+                                     notify->targets[i].delivery.easy);
+        }
+        delivery_release(&notify->targets[i].delivery);
+    }
+    curl_multi_cleanup(notify->multi);
+    outbox_release(&notify->outbox);
+    for (i = 0; i < notify->string_count; i++) {
+        free(notify->strings[i]);
+    }
+    pthread_mutex_destroy(&notify->lock);
+    free(notify);
+}
+
+void notify_alert(struct notify *notify, const struct tocsin_alert *alert)
+{
+    if (notify->target_count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&notify->lock);
+    outbox_put(&notify->outbox, alert, clock_monotonic());
+    pthread_mutex_unlock(&notify->lock);
+    curl_multi_wakeup(notify->multi);
+}
+
+struct notify_stats notify_stats(struct notify *notify)
+{
+    struct notify_stats stats;
+
+    pthread_mutex_lock(&notify->lock);
+    stats = notify->stats;
+    stats.dropped = notify->outbox.dropped;
+    pthread_mutex_unlock(&notify->lock);
+    return stats;
+}

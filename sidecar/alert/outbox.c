@@ -1,0 +1,231 @@
+/*
+ * The outbox. There is at most one item for an alert: a newer state takes the
+ * place of an older one that was not told yet, so a receiver that was away for
+ * an hour hears how things are, not how they went; and memory is bounded by
+ * the number of alerts, not by the time that somebody was away.
+ */
+#include "outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND 1000000u
+#define RETELL (300u * (uint64_t)SECOND) /* Alertmanager hears of an end */
+#define STALE (600u * (uint64_t)SECOND)  /* without a word it is forgotten */
+
+int outbox_init(struct outbox *outbox, uint32_t max, struct err *err)
+{
+    *outbox = (struct outbox){.max = max};
+    outbox->items = calloc(max, sizeof(*outbox->items));
+    return outbox->items == NULL
+               ? err_set(err, ERR_SYSTEM, "no memory for %u alerts", max)
+               : 0;
+}
+
+static void free_item(struct outbox *outbox, uint32_t index)
+{
+    struct outbox_item *item = outbox->items[index];
+
+    if (item != NULL) {
+        free(item->texts);
+        free(item);
+        outbox->items[index] = NULL;
+    }
+}
+
+void outbox_release(struct outbox *outbox)
+{
+    uint32_t i;
+
+    for (i = 0; outbox->items != NULL && i < outbox->max; i++) {
+        free_item(outbox, i);
+    }
+    free(outbox->items);
+    outbox->items = NULL;
+}
+
+/* ------------------------------------------------------------------ copies */
+
+#define TEXT_UINT(member)
+#define TEXT_REAL(member)
+#define TEXT_TEXT(member) EACH(member)
+#define TEXT_PAIRS(member) EACH(member)
+#define TEXT_LONG(member) EACH(member)
+#define X(member, kind, name, unit, help) TEXT_##kind(member)
+
+static size_t size_of_texts(const struct tocsin_alert *alert)
+{
+    size_t size = 1;
+
+#define EACH(member) size += alert->member.len;
+    TOCSIN_ALERT_FIELDS(X)
+#undef EACH
+    return size;
+}
+
+static struct tocsin_span copy_text(char **to, struct tocsin_span text)
+{
+    struct tocsin_span copy = {*to, text.len};
+
+    if (text.len > 0) {
+        memcpy(*to, text.data, text.len);
+        *to += text.len;
+    }
+    return copy;
+}
+
+static char *copy_alert(struct tocsin_alert *to,
+                        const struct tocsin_alert *from)
+{
+    char *texts = malloc(size_of_texts(from)), *at = texts;
+
+    if (texts == NULL) {
+        return NULL;
+    }
+    *to = *from;
+#define EACH(member) to->member = copy_text(&at, from->member);
+    TOCSIN_ALERT_FIELDS(X)
+#undef EACH
+    return texts;
+}
+
+#undef X
+
+/* ------------------------------------------------------------------- items */
+
+static uint32_t find(const struct outbox *outbox, struct tocsin_span id)
+{
+    uint32_t i;
+
+    for (i = 0; i < outbox->max; i++) {
+        if (outbox->items[i] != NULL &&
+            tocsin_span_eq(outbox->items[i]->alert.id, id)) {
+            return i;
+        }
+    }
+    return outbox->max;
+}
+
+static uint32_t find_free(const struct outbox *outbox)
+{
+    uint32_t i;
+
+    for (i = 0; i < outbox->max; i++) {
+        if (outbox->items[i] == NULL) {
+            return i;
+        }
+    }
+    return outbox->max;
+}
+
+static bool is_change(const struct outbox_item *item,
+                      const struct tocsin_alert *alert)
+{
+    return !tocsin_span_eq(item->alert.state, alert->state) ||
+           !tocsin_span_eq(item->alert.severity, alert->severity);
+}
+
+static int replace(struct outbox_item *item, const struct tocsin_alert *alert,
+                   uint64_t now)
+{
+    struct tocsin_alert copy;
+    char *texts = copy_alert(&copy, alert);
+
+    if (texts == NULL) {
+        return -1;
+    }
+    if (item->texts == NULL || is_change(item, alert)) {
+        item->change++;
+    }
+    free(item->texts);
+    item->alert = copy;
+    item->texts = texts;
+    item->heard = now;
+    item->over = tocsin_span_eq(alert->state, TOCSIN_SPAN("resolved"));
+    item->ended = !item->over ? 0 : item->ended != 0 ? item->ended : now;
+    return 0;
+}
+
+static struct outbox_item *new_item(struct outbox *outbox)
+{
+    struct outbox_item *item = calloc(1, sizeof(*item));
+
+    if (item != NULL) {
+        item->serial = ++outbox->serial;
+    }
+    return item;
+}
+
+int outbox_put(struct outbox *outbox, const struct tocsin_alert *alert,
+               uint64_t now)
+{
+    uint32_t index = find(outbox, alert->id);
+
+    if (tocsin_span_eq(alert->state, TOCSIN_SPAN("pending")) ||
+        (index == outbox->max &&
+         tocsin_span_eq(alert->state, TOCSIN_SPAN("resolved")))) {
+        return 0; /* nobody was told, so nobody needs to know of its end */
+    }
+    if (index == outbox->max) {
+        index = find_free(outbox);
+        if (index < outbox->max) {
+            outbox->items[index] = new_item(outbox);
+        }
+    }
+    if (index == outbox->max || outbox->items[index] == NULL ||
+        replace(outbox->items[index], alert, now) != 0) {
+        if (index < outbox->max && outbox->items[index] != NULL &&
+            outbox->items[index]->texts == NULL) {
+            free_item(outbox, index);
+        }
+        outbox->dropped++;
+        return -1;
+    }
+    return 0;
+}
+
+uint64_t outbox_due(const struct outbox *outbox, const struct outbox_item *item,
+                    uint32_t receiver)
+{
+    if (item->told[receiver] < item->change) {
+        /* An end of what this one never heard of is no news to it. */
+        return item->over && item->told[receiver] == 0 ? UINT64_MAX : 0;
+    }
+    if (outbox->kinds[receiver] != RECEIVER_ALERTMANAGER) {
+        return UINT64_MAX;
+    }
+    return item->sent[receiver] + outbox->resend;
+}
+
+static bool is_done(const struct outbox *outbox, const struct outbox_item *item,
+                    uint64_t now)
+{
+    uint32_t i;
+
+    if (now - item->heard > STALE) {
+        return true;
+    }
+    if (!item->over) {
+        return false;
+    }
+    for (i = 0; i < outbox->receivers; i++) {
+        if (outbox->kinds[i] == RECEIVER_ALERTMANAGER
+                ? now - item->ended < RETELL
+                : outbox_due(outbox, item, i) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void outbox_sweep(struct outbox *outbox, uint64_t now)
+{
+    uint32_t i;
+
+    for (i = 0; i < outbox->max; i++) {
+        if (outbox->items[i] != NULL &&
+            is_done(outbox, outbox->items[i], now)) {
+            free_item(outbox, i);
+        }
+    }
+}
