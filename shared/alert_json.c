@@ -11,15 +11,12 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "event_codec.h"
 #include "json.h"
 #include "names.h"
 
 #define EVIDENCE_PARTS 5
-
-/* ---------------------------------------------------------- percent, cuts */
 
 static void json_pct(struct tocsin_json *json, struct tocsin_span text)
 {
@@ -29,40 +26,6 @@ static void json_pct(struct tocsin_json *json, struct tocsin_span text)
         text.len = sizeof(room);
     }
     tocsin_json_text(json, tocsin_span_of(room, tocsin_pct_decode(room, text)));
-}
-
-/* Cuts the text before the first `separator` off `rest`, with it. */
-static struct tocsin_span cut_off(struct tocsin_span *rest, char separator)
-{
-    struct tocsin_span head = *rest;
-    const char *at = NULL;
-
-    if (rest->len != 0) {
-        at = memchr(rest->data, separator, rest->len);
-    }
-    if (at == NULL) {
-        rest->len = 0;
-        return head;
-    }
-    head.len = (size_t)(at - head.data);
-    *rest = tocsin_span_of(at + 1, rest->len - head.len - 1);
-    return head;
-}
-
-/* A number on the wire, or null for anything else. */
-static void json_number(struct tocsin_json *json, struct tocsin_span text)
-{
-    char room[32], *end;
-    double value;
-
-    if (text.len == 0 || text.len >= sizeof(room)) {
-        tocsin_json_null(json);
-        return;
-    }
-    memcpy(room, text.data, text.len);
-    room[text.len] = '\0';
-    value = strtod(room, &end);
-    tocsin_json_real(json, end == room + text.len ? value : (double)NAN);
 }
 
 /* ----------------------------------------------------------------- labels */
@@ -156,12 +119,12 @@ static void json_annotations(struct tocsin_json *json,
 /* One point: [seconds, observed, expected, low, high]. */
 static void json_point(struct tocsin_json *json, struct tocsin_span item)
 {
-    struct tocsin_span cell[EVIDENCE_PARTS];
+    struct tocsin_span cell[EVIDENCE_PARTS] = {{NULL, 0}};
     uint64_t us = 0;
     size_t i;
 
     for (i = 0; i < EVIDENCE_PARTS; i++) {
-        cell[i] = cut_off(&item, '=');
+        cell[i] = tocsin_span_cut(&item, '=');
     }
     if (cell[0].len == 0 || cell[0].len > 18) {
         return;
@@ -175,7 +138,7 @@ static void json_point(struct tocsin_json *json, struct tocsin_span item)
     tocsin_json_open(json, '[');
     tocsin_json_seconds(json, us);
     for (i = 1; i < EVIDENCE_PARTS; i++) {
-        json_number(json, cell[i]);
+        tocsin_json_number(json, cell[i]);
     }
     tocsin_json_close(json, ']');
 }
@@ -185,9 +148,9 @@ static void json_point(struct tocsin_json *json, struct tocsin_span item)
 static void json_part(struct tocsin_json *json, struct tocsin_span item)
 {
     char room[TOCSIN_EVIDENCE_MAX];
-    struct tocsin_span fingerprint = cut_off(&item, '=');
-    struct tocsin_span score = cut_off(&item, '=');
-    struct tocsin_span feature = cut_off(&item, '=');
+    struct tocsin_span fingerprint = tocsin_span_cut(&item, '=');
+    struct tocsin_span score = tocsin_span_cut(&item, '=');
+    struct tocsin_span feature = tocsin_span_cut(&item, '=');
 
     if (fingerprint.len == 0 || item.len > sizeof(room)) {
         return;
@@ -196,7 +159,7 @@ static void json_part(struct tocsin_json *json, struct tocsin_span item)
     tocsin_json_key(json, "fingerprint");
     json_pct(json, fingerprint);
     tocsin_json_key(json, "score");
-    json_number(json, score);
+    tocsin_json_number(json, score);
     tocsin_json_key(json, "feature");
     json_pct(json, feature);
     tocsin_json_key(json, "labels");
@@ -214,7 +177,7 @@ static void json_list(struct tocsin_json *json, const char *key,
     tocsin_json_key(json, key);
     tocsin_json_open(json, '[');
     while (list.len != 0) {
-        item(json, cut_off(&list, ','));
+        item(json, tocsin_span_cut(&list, ','));
     }
     tocsin_json_close(json, ']');
 }

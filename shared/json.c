@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"         /* U+FFFD */
@@ -95,6 +96,21 @@ void tocsin_json_real(struct tocsin_json *json, double value)
     separate(json);
     (void)snprintf(text, sizeof(text), "%.9g", value);
     put_text(json->out, text);
+}
+
+void tocsin_json_number(struct tocsin_json *json, struct tocsin_span text)
+{
+    char room[32], *end;
+    double value;
+
+    if (text.len == 0 || text.len >= sizeof(room)) {
+        tocsin_json_null(json);
+        return;
+    }
+    memcpy(room, text.data, text.len);
+    room[text.len] = '\0';
+    value = strtod(room, &end);
+    tocsin_json_real(json, end == room + text.len ? value : (double)NAN);
 }
 
 void tocsin_json_time(struct tocsin_json *json, uint64_t us)

@@ -45,6 +45,9 @@ void tocsin_json_null(struct tocsin_json *json);
 /* "%.9g"; null for NaN and the infinities. */
 void tocsin_json_real(struct tocsin_json *json, double value);
 
+/* A number that is still text; null for what is none. */
+void tocsin_json_number(struct tocsin_json *json, struct tocsin_span text);
+
 /* us since the epoch: as text by RFC 3339, in ms; as a number of seconds. */
 void tocsin_json_time(struct tocsin_json *json, uint64_t us);
 void tocsin_json_seconds(struct tocsin_json *json, uint64_t us);

@@ -31,6 +31,25 @@ static inline bool tocsin_span_eq(struct tocsin_span a, struct tocsin_span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Cuts the text before the first `separator` off `rest`, and the separator. */
+static inline struct tocsin_span tocsin_span_cut(struct tocsin_span *rest,
+                                                 char separator)
+{
+    struct tocsin_span head = *rest;
+    const char *at = NULL;
+
+    if (rest->len != 0) {
+        at = (const char *)memchr(rest->data, separator, rest->len);
+    }
+    if (at == NULL) {
+        rest->len = 0;
+        return head;
+    }
+    head.len = (size_t)(at - head.data);
+    *rest = tocsin_span_of(at + 1, rest->len - head.len - 1);
+    return head;
+}
+
 /*
  * Writes into memory of a fixed size. `need` counts all that was asked for,
  * so after any number of puts, `need > cap` tells that something did not fit
