@@ -20,7 +20,7 @@ symbol() {
 
 echo '/* made by ngx_module/page/embed.sh: do not edit */'
 
-for file in *.html *.css *.js *.svg; do
+for file in page.html *.css *.js *.svg; do
     echo
     echo
     echo "static u_char  $(symbol "$file")[] = {"
@@ -32,7 +32,7 @@ echo
 echo
 echo 'static ngx_http_tocsin_file_t  ngx_http_tocsin_files[] = {'
 
-for file in *.html *.css *.js *.svg; do
+for file in page.html *.css *.js *.svg; do
     sum=$(cksum "$file" | awk '{ printf "%08x-%x", $1, $2 }')
     echo
     echo "    { ngx_string(\"$file\"),"
