@@ -13,6 +13,10 @@ ROOMS := intake series features model detect alert
 
 VERSION := 0.1.0
 
+# `make V=1` shows the commands.
+Q   := $(if $(V),,@)
+SAY := $(if $(V),@:,@echo)
+
 CC      ?= gcc
 CXX     ?= g++
 SAN_FLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -86,14 +90,17 @@ tocsin: $(BUILD)/tocsin
 
 $(BUILD)/obj/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -c -o $@ $<
+	$(SAY) "  CC   $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -c -o $@ $<
 
 $(BUILD)/obj/%.cpp.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
+	$(SAY) "  CXX  $<"
+	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -c -o $@ $<
 
 $(BUILD)/tocsin: $(MAIN_OBJ) $(SIDECAR_OBJ) $(SHARED_OBJ)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(MODEL_LIBS) $(PKG_LIBS)
+	$(SAY) "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(MODEL_LIBS) $(PKG_LIBS)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/test -name '*.d' 2>/dev/null)
 
@@ -110,20 +117,29 @@ module: $(BUILD)/ngx_http_tocsin_module.so
 
 $(GEN)/ngx_http_tocsin_page.h: $(PAGE)
 	@mkdir -p $(@D)
-	ngx_module/page/embed.sh > $@
+	$(SAY) "  GEN  $@"
+	$(Q)ngx_module/page/embed.sh > $@
+
+# nginx' configure lists the sources: again when one comes or goes.
+.PHONY: FORCE
+$(BUILD)/module.list: FORCE
+	@mkdir -p $(@D)
+	@echo $(MODULE_SOURCES) | cmp -s - $@ || echo $(MODULE_SOURCES) > $@
 
 # Debian's own flags, then ours: an add-on must match the nginx that loads it.
-$(NGX_TREE)/objs/Makefile: ngx_module/config Makefile $(GEN)/ngx_http_tocsin_page.h
-	rm -rf $(NGX_TREE) && mkdir -p $(BUILD) && cp -r $(NGX_SRC) $(NGX_TREE)
-	cd $(NGX_TREE) && . ./conf_flags && TOCSIN_GEN=$(GEN) \
+$(NGX_TREE)/objs/Makefile: ngx_module/config Makefile $(BUILD)/module.list $(GEN)/ngx_http_tocsin_page.h
+	$(SAY) "  CONF $(NGX_TREE)"
+	$(Q)rm -rf $(NGX_TREE) && mkdir -p $(BUILD) && cp -r $(NGX_SRC) $(NGX_TREE)
+	$(Q)cd $(NGX_TREE) && . ./conf_flags && TOCSIN_GEN=$(GEN) \
 	    ./configure "$${NGX_CONF_FLAGS[@]}" \
 	    --with-cc-opt='-g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC $(MODULE_CC)' \
 	    --with-ld-opt='-Wl,-z,relro,-z,now -fPIC $(SAN_FLAGS)' \
 	    --add-dynamic-module=$(CURDIR)/ngx_module > configure.log || (cat configure.log; false)
 
 $(BUILD)/ngx_http_tocsin_module.so: $(NGX_TREE)/objs/Makefile $(MODULE_SOURCES)
-	$(MAKE) -C $(NGX_TREE) -f objs/Makefile modules
-	cp $(NGX_TREE)/objs/ngx_http_tocsin_module.so $@
+	$(SAY) "  MOD  $@"
+	$(Q)$(MAKE) $(if $(V),,-s) -C $(NGX_TREE) -f objs/Makefile modules
+	$(Q)cp $(NGX_TREE)/objs/ngx_http_tocsin_module.so $@
 
 module: SHELL := /bin/bash
 $(NGX_TREE)/objs/Makefile: SHELL := /bin/bash
@@ -132,7 +148,8 @@ $(NGX_TREE)/objs/Makefile: SHELL := /bin/bash
 
 $(BUILD)/test/%: test/%.c $(SIDECAR_OBJ) $(SHARED_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -I. -o $@ $< $(SIDECAR_OBJ) $(SHARED_OBJ) \
+	$(SAY) "  TEST $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -I. -o $@ $< $(SIDECAR_OBJ) $(SHARED_OBJ) \
 	    $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS) $(shell pkg-config --libs check)
 
 unit: $(UNIT_BIN)           ## run the unit tests

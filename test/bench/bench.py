@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+"""make bench: what Tocsin costs, side by side, against what was aimed at.
+
+    bench.py [requests] [redis] [scoring]      all of them by default
+
+Rates are per second of CPU time of one core, so that what else the machine
+does changes them little. Instructions are counted, not timed.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "system"))
+
+from harness import BUILD, Redis  # noqa: E402
+
+EVENTS = 400_000
+
+# An upstream event as the module writes it: 24 fields.
+EVENT = {
+    "v": "1", "src": "web-1/0/7f3a", "seq": "123456", "req": "123450",
+    "ts": "1767323045678901", "dur": "12345", "server": "shop.example.org",
+    "route": "/api/orders", "upstream": "orders", "peer": "10.20.30.40:8080",
+    "attempt": "1", "status": "200", "error": "", "connect": "210",
+    "header": "11000", "in": "512", "out": "14321", "grpc": "",
+    "cloud": "aws", "region": "eu-west-1", "zone": "", "weight": "1",
+    "flags": "", "labels": "",
+}
+
+
+class Table:
+    def __init__(self, title):
+        print(f"\n{title}\n")
+        self.row("", "measured", "aim", "")
+
+    def row(self, name, measured, aim="", verdict=None):
+        if isinstance(verdict, bool):
+            verdict = "reached" if verdict else "MISSED"
+        print(f"  {name:<44} {measured:>14}  {aim:<16} {verdict or ''}",
+              flush=True)
+
+
+def bench_requests():
+    """Instructions per request under callgrind."""
+    subprocess.run([sys.executable, str(HERE / "callgrind.py")], check=True)
+
+
+def cpu_of(redis):
+    info = redis.client.info("cpu")
+    return info["used_cpu_user"] + info["used_cpu_sys"]
+
+
+def redis_rate(redis):
+    """XADDs that one core of Redis takes in a second, pipelined."""
+    fields = [word for pair in EVENT.items() for word in pair]
+    before = cpu_of(redis)
+    subprocess.run(
+        ["redis-benchmark", "-p", str(redis.port), "-q", "-P", "100", "-c",
+         "4", "-n", str(EVENTS), "XADD", "bench", "MAXLEN", "~", "1000000",
+         "*"] + fields, check=True, stdout=subprocess.DEVNULL)
+    return EVENTS / (cpu_of(redis) - before)
+
+
+def intake_rate(redis):
+    done = subprocess.run(
+        [str(BUILD / "test/bench/intake"), redis.url, str(EVENTS)],
+        check=True, capture_output=True, text=True)
+    print("  " + "\n  ".join(done.stdout.strip().splitlines()))
+    return float(re.search(r"^intake\s+([\d.]+)", done.stdout, re.M).group(1))
+
+
+def bench_redis():
+    """Is Redis the bottleneck?"""
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
+        redis = Redis(directory).start()
+        try:
+            taken = redis_rate(redis)
+            redis.client.flushall()
+            table = Table("Events a second of one core")
+            table.row("Redis takes in (XADD, pipelined)", f"{taken:,.0f}")
+            read = intake_rate(redis)
+            table.row("sidecar reads and decodes", f"{read:,.0f}",
+                      "> Redis", read > taken)
+        finally:
+            redis.stop()
+
+
+def bench_scoring():
+    """10,000 series, a tick of one second."""
+    done = subprocess.run([str(BUILD / "test/bench/score"), "10000"],
+                          check=True, capture_output=True, text=True)
+    figures = dict(re.findall(r"^(\w+) ([\d.]+)$", done.stdout, re.M))
+    table = Table("10,000 series, ticks of 1 s")
+    share = float(figures["score"])
+    table.row("scoring, share of one core", f"{share:.2%}", "<= 5 %",
+              share <= 0.05)
+    for name in ("events", "tick"):
+        table.row({"events": "counting one event a series and tick",
+                   "tick": "whole tick, from close to board"}[name],
+                  f"{float(figures[name]):.2%}")
+    memory, aim = float(figures["memory"]), 300e6 + 18e3 * 10000
+    table.row("memory", f"{memory / 1e6:.0f} MB", f"<= {aim / 1e6:.0f} MB",
+              memory <= aim)
+
+
+def main():
+    wanted = sys.argv[1:] or ["requests", "redis", "scoring"]
+    for name in wanted:
+        globals()[f"bench_{name}"]()
+
+
+if __name__ == "__main__":
+    main()
