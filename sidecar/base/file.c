@@ -165,7 +165,7 @@ static int file_sync_directory(const char *path, struct err *err)
     snprintf(directory, sizeof(directory), "%s", path);
     slash = strrchr(directory, '/');
     if (slash == NULL) {
-        strcpy(directory, ".");
+        memcpy(directory, ".", 2);
     } else {
         slash[slash == directory] = '\0';
     }

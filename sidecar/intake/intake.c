@@ -92,7 +92,7 @@ static int keep_text(char *to, const char **text, struct err *err)
         return err_set(err, ERR_LIMIT, "intake: \"%.32s...\" is too long",
                        *text);
     }
-    strcpy(to, *text);
+    memcpy(to, *text, strlen(*text) + 1);
     *text = to;
     return 0;
 }

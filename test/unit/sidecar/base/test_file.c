@@ -19,7 +19,7 @@ static struct err err;
 
 static void setup(void)
 {
-    strcpy(directory, "/tmp/tocsin-file-XXXXXX");
+    snprintf(directory, sizeof(directory), "%s", "/tmp/tocsin-file-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof(path), "%s/state", directory);
     buf_init(&buf, 1 << 20);
@@ -27,11 +27,16 @@ static void setup(void)
 
 static void teardown(void)
 {
-    char command[PATH_MAX];
+    static const char *const suffixes[] = {"", ".old", ".new", ".lnk"};
+    char name[PATH_MAX + 8];
+    unsigned i;
 
     buf_release(&buf);
-    snprintf(command, sizeof(command), "rm -r %s", directory);
-    ck_assert_int_eq(system(command), 0);
+    for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+    ck_assert_int_eq(rmdir(directory), 0);
 }
 
 static void expect(const char *suffix, const char *content)

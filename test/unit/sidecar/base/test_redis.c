@@ -69,7 +69,7 @@ START_TEST(long_urls)
     ck_assert_int_eq(redis_url_check(url, &err), -1);
     ck_assert_ptr_nonnull(strstr(err.message, "longer than"));
     memset(url, 0, sizeof(url));
-    strcpy(url, "unix:/");
+    memcpy(url, "unix:/", 6);
     memset(url + strlen(url), 'p', 500);
     ck_assert_int_eq(redis_url_check(url, &err), -1);
 }
