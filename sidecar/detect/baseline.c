@@ -32,6 +32,7 @@
 
 #define PRIOR_EVENTS 200.0
 #define SHARE_MIN 0.0005
+#define OVER 4.0    /* nats for an end to be believed */
 #define BAD_MIN 1.9 /* one bad request is never an alarm */
 
 #define PRIOR_TICKS 30.0
@@ -87,6 +88,20 @@ static void weigh_share(struct finding *found, const struct effect *effect,
     }
 }
 
+/* When the last ticks had far fewer bad events than the longer window makes
+ * expect, what it remembers is over. */
+static void notice_end(struct baseline *b)
+{
+    double share = b->slow_all > 0 ? (double)b->slow / (double)b->slow_all : 0;
+    double due = share * (double)b->fast_all, bad = (double)b->fast;
+    double nats = due - bad + (bad > 0 ? bad * log(bad / due) : 0);
+
+    if (bad < due && nats > OVER) {
+        b->slow = b->fast;
+        b->slow_all = b->fast_all;
+    }
+}
+
 static void learn_share(struct baseline *b, double bad, double all,
                         double usual)
 {
@@ -115,6 +130,7 @@ static struct finding look_share(struct baseline *b, enum feature feature,
     b->fast_all = (float)((double)b->fast_all * (1 - FAST) + all);
     b->slow = (float)((double)b->slow * (1 - SLOW) + bad);
     b->slow_all = (float)((double)b->slow_all * (1 - SLOW) + all);
+    notice_end(b);
     weigh_share(&found, effect, (double)b->fast, (double)b->fast_all, usual);
     weigh_share(&found, effect, (double)b->slow, (double)b->slow_all, usual);
     if (!look->frozen && all > 0) {

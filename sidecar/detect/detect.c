@@ -68,7 +68,8 @@ struct trial {
     struct incident_score news;
     struct sight sight;
     double strength, pair; /* of this tick, of the last two */
-    double chance;         /* rate of `pair`, or of the news */
+    double single;         /* rate of `strength`, made dearer */
+    double chance;         /* rate of false alarms as strong as these */
 };
 
 static struct tail *make_tail(const struct tail_options *prior, uint32_t max,
@@ -209,6 +210,9 @@ static void learn_harm(struct detect *detect, struct trial *trial)
     trial->strength = trial->sight.nats + model;
     trial->pair = fmin(trial->strength, (double)alarm->before);
     trial->chance = tail_rate(detect->pair, trial->slot, trial->pair);
+    trial->single =
+        tail_rate(detect->tick, trial->slot, trial->strength) / SUDDEN;
+    trial->chance = fmin(trial->chance, trial->single);
     if (!alarm->on && trial->sight.observed) {
         tail_learn(detect->pair, trial->slot, quieter,
                    tail_value(detect->pair, trial->slot, thrift));
@@ -302,15 +306,12 @@ static void decide(struct detect *detect, const struct trial *trial)
 {
     struct alarm *alarm = &detect->subjects[trial->slot].alarm;
     double rate = trial->rate * alarm_thrift(alarm);
-    double single = trial->known
-                        ? tail_rate(detect->tick, trial->slot, trial->strength)
-                        : 1;
     struct alarm_input input = {
         .start = trial->scored->batch->end - trial->scored->batch->length,
         .observed = trial->sight.observed,
         .harmful = trial->sight.harmful,
         .rare = trial->chance <= rate,
-        .sudden = single <= rate * SUDDEN,
+        .sudden = trial->known && trial->single <= rate,
         .columns = trial->sight.harming,
         .column = trial->sight.column,
         .clear = detect->options.clear,
