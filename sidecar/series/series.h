@@ -20,6 +20,7 @@
 
 #define SERIES_SETS_MAX 16
 #define SERIES_SET_LABELS_MAX 8
+#define SERIES_GAP_MAX 60
 
 struct series_options {
     /* Label names of each set: server, route, method, upstream, peer, cloud,
@@ -35,16 +36,16 @@ struct series_options {
 
 /* What one series counted in one tick; weights are in thousandths. */
 struct aggregate {
-    uint64_t events;          /* seen, unweighted: how much evidence there is */
-    uint64_t weight;          /* weighted count: how many it stands for */
-    uint64_t errors;          /* status 5xx or an error of the peer */
-    uint64_t client_errors;   /* status 4xx */
-    uint64_t local_errors;    /* no whole answer */
-    uint64_t aborted;         /* left out of the error shares */
-    uint64_t retries;         /* attempts beyond the first */
-    uint64_t bytes;           /* sent */
+    uint64_t events;        /* seen, unweighted: how much evidence there is */
+    uint64_t weight;        /* weighted count: how many it stands for */
+    uint64_t errors;        /* status 5xx or an error of the peer */
+    uint64_t client_errors; /* status 4xx */
+    uint64_t local_errors;  /* no whole answer */
+    uint64_t aborted;       /* left out of the error shares */
+    uint64_t retries;       /* attempts beyond the first */
+    uint64_t bytes;         /* sent */
     uint64_t cacheable, cache_hits;
-    uint64_t connects, connect_sum; /* count, us */
+    uint64_t connects, connect_sum; /* weighted count, us times weight */
     struct sketch duration, header; /* us */
     /* From beats: the last known of each producer, summed. */
     uint64_t inflight;
@@ -59,7 +60,7 @@ struct series_row {
 };
 
 struct series_tick {
-    uint64_t end;   /* us since the epoch; a multiple of length */
+    uint64_t end; /* us since the epoch; a multiple of length */
     uint64_t length;
     const struct series_row *rows; /* in the order of slots */
     uint32_t count;
@@ -73,20 +74,28 @@ struct series_sink {
 };
 
 struct series_stats {
-    uint64_t late, future, evicted, idled, refused;
+    uint64_t late;    /* events whose tick was closed: not counted */
+    uint64_t future;  /* events ahead of stream time: counted as of now */
+    uint64_t evicted; /* series that left because of the cap */
+    uint64_t idled;   /* series that left because they fell silent */
+    uint64_t refused; /* events that found no place for their series */
     uint32_t series;
     uint64_t tick; /* end of the last closed tick, us */
 };
 
 struct series;
 
+/* Labels of sets that count attempts may not include `method`; two sets may not
+ * have the same labels; lateness is at most 16 ticks. */
 struct series *series_create(const struct series_options *options,
                              struct series_sink sink, struct err *err);
 void series_destroy(struct series *series);
 
 void series_event(struct series *series, const struct tocsin_event *ev,
                   uint64_t id_ms);
-/* Closes every tick that ended `lateness` or more before id_ms. */
+/* Closes every tick that ended `lateness` or more before id_ms. Where the
+ * stream says nothing for longer than SERIES_GAP_MAX ticks, the rest of them
+ * are skipped: `end` then jumps. */
 void series_time(struct series *series, uint64_t id_ms);
 
 const struct series_stats *series_stats(const struct series *series);
@@ -95,8 +104,10 @@ const struct series_stats *series_stats(const struct series *series);
 const struct identity *series_identity(const struct series *series,
                                        uint32_t slot);
 
+/* Byte for byte the same for the same history. Restoring replaces everything;
+ * the tick's length must be that of the file. On failure the series are empty.
+ * Nobody is told who left: restore the rooms behind, too. */
 void series_save(const struct series *series, struct buf *to);
-int series_restore(struct series *series, struct cursor *from,
-                   struct err *err);
+int series_restore(struct series *series, struct cursor *from, struct err *err);
 
 #endif

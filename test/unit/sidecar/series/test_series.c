@@ -1,0 +1,711 @@
+#include <stdlib.h>
+
+#include "stream.h"
+
+static struct recorder *recorder;
+static struct series *series;
+
+static void begin(const struct series_options *options)
+{
+    recorder = calloc(1, sizeof(*recorder));
+    series = make_series(options, recorder);
+    pass_time(series, options->lateness / 1000); /* tick 0 is the first */
+}
+
+static void setup(void)
+{
+    struct series_options options = default_options();
+
+    begin(&options);
+}
+
+static void teardown(void)
+{
+    series_destroy(series);
+    free(recorder);
+}
+
+static void restart(const struct series_options *options)
+{
+    teardown();
+    begin(options);
+}
+
+/* ----------------------------------------------------------------- ticks */
+
+START_TEST(an_event_counts_in_the_sets_of_its_stream)
+{
+    send(series, request("shop", "/cart"), 100);
+    send(series, attempt("pool", "10.0.0.1:80", "aws", "eu-1"), 100);
+    pass_time(series, 1600);
+
+    ck_assert_uint_ge(recorder->tick_count, 1);
+    ck_assert_uint_eq(recorder->ticks[0].end % SECOND, 0);
+    ck_assert_uint_eq(recorder->ticks[0].count, 5);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/cart")->events, 1);
+    ck_assert_uint_eq(row(recorder, 0, "upstream=pool")->events, 1);
+    ck_assert_uint_eq(
+        row(recorder, 0, "upstream=pool,peer=10.0.0.1:80")->events, 1);
+    ck_assert_uint_eq(
+        row(recorder, 0, "cloud_provider=aws,cloud_region=eu-1")->events, 1);
+    ck_assert_uint_eq(row(recorder, 0, "cloud_provider=aws")->events, 1);
+    ck_assert_uint_eq(series_stats(series)->series, 5);
+}
+END_TEST
+
+START_TEST(labels_that_are_empty_name_nothing)
+{
+    send(series, request("", ""), 100);
+    send(series, attempt("pool", "", "", ""), 100);
+    pass_time(series, 1600);
+
+    /* No peer was live: the upstream's series, once. */
+    ck_assert_uint_eq(recorder->ticks[0].count, 1);
+    ck_assert_uint_eq(row(recorder, 0, "upstream=pool")->events, 1);
+}
+END_TEST
+
+START_TEST(values_are_encoded)
+{
+    send(series, request("a,b", "/x=1 y%"), 100);
+    pass_time(series, 1600);
+    ck_assert_ptr_nonnull(
+        find_row(recorder, 0, "server=a%2Cb,route=/x%3D1%20y%25"));
+}
+END_TEST
+
+START_TEST(a_tick_waits_for_lateness)
+{
+    send(series, request("shop", "/"), 100);
+    pass_time(series, 1499);
+    ck_assert_uint_eq(recorder->tick_count, 0);
+    send(series, request("shop", "/"), 1498); /* the next tick is open */
+    pass_time(series, 1500);
+    ck_assert_uint_eq(recorder->tick_count, 1);
+    pass_time(series, 2500);
+    ck_assert_uint_eq(recorder->tick_count, 2);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/")->events, 1);
+    ck_assert_uint_eq(row(recorder, 1, "server=shop,route=/")->events, 1);
+    ck_assert_uint_eq(recorder->ticks[0].end, T0 * (uint64_t)SECOND + SECOND);
+}
+END_TEST
+
+START_TEST(order_within_a_tick_does_not_matter)
+{
+    double p50;
+
+    for (int i = 0; i < 10; i++) {
+        struct tocsin_event ev = request("shop", "/");
+
+        ev.dur = 1000u << i;
+        send(series, ev, 100 + (uint64_t)i);
+    }
+    pass_time(series, 1600);
+    p50 = find_row(recorder, 0, "server=shop,route=/")->p50;
+    setup();
+    for (int i = 9; i >= 0; i--) {
+        struct tocsin_event ev = request("shop", "/");
+
+        ev.dur = 1000u << i;
+        send(series, ev, 110 - (uint64_t)i);
+    }
+    pass_time(series, 1600);
+    ck_assert_double_eq(p50, find_row(recorder, 0, "server=shop,route=/")->p50);
+}
+END_TEST
+
+START_TEST(late_events_are_counted_as_late_only)
+{
+    struct tocsin_event ev = request("shop", "/");
+
+    pass_time(series, 1600);
+    ev.ts = T0 * (uint64_t)SECOND + 900000;
+    series_event(series, &ev, T0 * (uint64_t)1000 + 1700);
+    pass_time(series, 3000);
+    ck_assert_uint_eq(series_stats(series)->late, 1);
+    ck_assert_ptr_null(find_row(recorder, 1, "server=shop,route=/"));
+}
+END_TEST
+
+START_TEST(events_of_the_future_count_now)
+{
+    struct tocsin_event ev = request("shop", "/");
+
+    ev.ts = UINT64_MAX;
+    series_event(series, &ev, T0 * (uint64_t)1000 + 100);
+    ev.ts = (T0 + 1) * (uint64_t)SECOND; /* the next tick: nothing odd */
+    series_event(series, &ev, T0 * (uint64_t)1000 + 990);
+    pass_time(series, 2600);
+    ck_assert_uint_eq(series_stats(series)->future, 1);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/")->events, 1);
+    ck_assert_uint_eq(row(recorder, 1, "server=shop,route=/")->events, 1);
+}
+END_TEST
+
+START_TEST(lateness_may_span_ticks)
+{
+    struct series_options options = default_options();
+    struct tocsin_event ev = request("shop", "/");
+
+    options.lateness = 3 * SECOND;
+    restart(&options);
+    pass_time(series, 3900);
+    ck_assert_uint_eq(recorder->tick_count, 0);
+    ev.ts = T0 * (uint64_t)SECOND + 100;
+    series_event(series, &ev, T0 * (uint64_t)1000 + 3900);
+    pass_time(series, 4000);
+    ck_assert_uint_eq(recorder->tick_count, 1);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/")->events, 1);
+    ck_assert_uint_eq(series_stats(series)->late, 0);
+}
+END_TEST
+
+START_TEST(time_never_goes_back)
+{
+    send(series, request("shop", "/"), 100);
+    pass_time(series, 5000);
+    ck_assert_uint_eq(recorder->tick_count, 4);
+    pass_time(series, 100);
+    series_time(series, 0);
+    ck_assert_uint_eq(recorder->tick_count, 4);
+    series_time(series, UINT64_MAX); /* bounded, and no overflow */
+    ck_assert_uint_le(recorder->tick_count, 4 + SERIES_GAP_MAX);
+}
+END_TEST
+
+START_TEST(a_long_gap_is_skipped)
+{
+    send(series, request("shop", "/"), 100);
+    send(series, request("shop", "/"), 1000000);
+    pass_time(series, 1002000);
+    ck_assert_uint_eq(recorder->tick_count, SERIES_GAP_MAX + 2);
+    ck_assert_uint_eq(recorder->ticks[SERIES_GAP_MAX].end,
+                      T0 * (uint64_t)SECOND + 1000000000u);
+    ck_assert_uint_eq(
+        row(recorder, SERIES_GAP_MAX + 1, "server=shop,route=/")->events, 1);
+}
+END_TEST
+
+/* ----------------------------------------------------- silence and death */
+
+START_TEST(silence_differs_from_death)
+{
+    send(series, request("shop", "/"), 100);
+    send(series, beat("host/1/1", ""), 1100); /* tick 1: silence */
+    send(series, beat("host/1/1", ""), 2100);
+    pass_time(series, 10000); /* from tick 4 on: nothing at all */
+
+    ck_assert(row(recorder, 0, "server=shop,route=/")->alive);
+    ck_assert(row(recorder, 1, "server=shop,route=/")->alive);
+    ck_assert_uint_eq(row(recorder, 1, "server=shop,route=/")->events, 0);
+    ck_assert(row(recorder, 2, "server=shop,route=/")->alive);
+    for (unsigned i = 3; i < 8; i++) {
+        ck_assert(!row(recorder, i, "server=shop,route=/")->alive);
+    }
+}
+END_TEST
+
+START_TEST(a_tick_before_the_return_is_dead)
+{
+    send(series, request("shop", "/"), 100);
+    send(series, request("shop", "/"), 20100);
+    pass_time(series, 21600);
+    ck_assert(row(recorder, 0, "server=shop,route=/")->alive);
+    ck_assert(!row(recorder, 10, "server=shop,route=/")->alive);
+    ck_assert(!row(recorder, 18, "server=shop,route=/")->alive);
+    ck_assert(row(recorder, 20, "server=shop,route=/")->alive);
+}
+END_TEST
+
+START_TEST(short_ticks_between_beats_are_alive)
+{
+    struct series_options options = default_options();
+
+    options.tick = SECOND / 10;
+    options.lateness = SECOND / 10;
+    restart(&options);
+    send(series, request("shop", "/"), 50);
+    for (unsigned i = 1; i < 6; i++) {
+        send(series, beat("host/1/1", ""), i * 1000);
+    }
+    pass_time(series, 5100);
+    for (unsigned i = 1; i < recorder->tick_count; i++) {
+        ck_assert(row(recorder, i, "server=shop,route=/")->alive);
+    }
+}
+END_TEST
+
+START_TEST(the_idle_leave)
+{
+    struct series_options options = default_options();
+
+    options.idle = 5 * SECOND;
+    restart(&options);
+    send(series, request("shop", "/a"), 100);
+    for (unsigned i = 0; i < 10; i++) {
+        send(series, request("shop", "/b"), 200 + i * 1000);
+    }
+    pass_time(series, 10600);
+    ck_assert_uint_eq(series_stats(series)->idled, 1);
+    ck_assert_uint_eq(series_stats(series)->series, 1);
+    ck_assert_uint_eq(recorder->left, 1);
+    ck_assert_ptr_nonnull(find_row(recorder, 5, "server=shop,route=/a"));
+    ck_assert_ptr_null(find_row(recorder, 8, "server=shop,route=/a"));
+}
+END_TEST
+
+/* --------------------------------------------------------------- counting */
+
+START_TEST(requests_are_tallied)
+{
+    struct tocsin_event ev = request("shop", "/");
+    const struct aggregate *a;
+
+    ev.out = 500;
+    ev.cache = tocsin_span_str("HIT");
+    send(series, ev, 10);
+    ev.status = 503;
+    ev.attempts = 3;
+    ev.weight = 2500;
+    ev.cache = tocsin_span_str("MISS");
+    send(series, ev, 20);
+    ev = request("shop", "/");
+    ev.status = 404;
+    send(series, ev, 30);
+    ev.status = 499;
+    ev.flags = TOCSIN_FLAG_ABORTED;
+    send(series, ev, 40);
+    ev = request("shop", "/");
+    ev.grpc = 14; /* UNAVAILABLE, under status 200 */
+    send(series, ev, 50);
+    ev.grpc = 5; /* NOT_FOUND */
+    send(series, ev, 60);
+    ev.grpc = 1; /* CANCELLED */
+    send(series, ev, 70);
+    pass_time(series, 1600);
+
+    a = row(recorder, 0, "server=shop,route=/");
+    ck_assert_uint_eq(a->events, 7);
+    ck_assert_uint_eq(a->weight, 8500);
+    ck_assert_uint_eq(a->errors, 2500 + 1000);
+    ck_assert_uint_eq(a->client_errors, 1000 + 1000);
+    ck_assert_uint_eq(a->aborted, 1000);
+    ck_assert_uint_eq(a->local_errors, 0);
+    ck_assert_uint_eq(a->retries, 2 * 2500);
+    ck_assert_uint_eq(a->bytes, 500 + 1250);
+    ck_assert_uint_eq(a->cacheable, 3500);
+    ck_assert_uint_eq(a->cache_hits, 1000);
+    ck_assert_uint_eq(a->duration.count, 8500);
+    ck_assert_uint_eq(a->connects, 0);
+    ck_assert(!a->inflight_known);
+}
+END_TEST
+
+START_TEST(attempts_are_tallied)
+{
+    struct tocsin_event ev = attempt("pool", "p", "", "");
+    const struct aggregate *a;
+
+    ev.in = 100;
+    ev.connect = 300;
+    ev.header = 900;
+    send(series, ev, 10);
+    ev = attempt("pool", "p", "", "");
+    ev.status = 0;
+    ev.attempt = 2;
+    ev.error = tocsin_span_str("connect");
+    ev.dur = 70;
+    send(series, ev, 20);
+    ev.error = tocsin_span_str("timeout");
+    send(series, ev, 30);
+    ev.error = tocsin_span_str("aborted");
+    send(series, ev, 40);
+    ev.error = tocsin_span_str("");
+    ev.status = 502;
+    send(series, ev, 50);
+    pass_time(series, 1600);
+
+    a = row(recorder, 0, "upstream=pool,peer=p");
+    ck_assert_uint_eq(a->events, 5);
+    ck_assert_uint_eq(a->errors, 3000);
+    ck_assert_uint_eq(a->local_errors, 2000);
+    ck_assert_uint_eq(a->aborted, 1000);
+    ck_assert_uint_eq(a->retries, 4000);
+    ck_assert_uint_eq(a->bytes, 100);
+    ck_assert_uint_eq(a->connects, 1000);
+    ck_assert_uint_eq(a->connect_sum, 300 * 1000);
+    ck_assert_uint_eq(a->header.count, 1000);
+    /* Whole answers and time-outs; a refusal's 70 us are no latency. */
+    ck_assert_uint_eq(a->duration.count, 3000);
+}
+END_TEST
+
+START_TEST(long_lived_exchanges_have_no_latency)
+{
+    struct tocsin_event ev = request("shop", "/ws");
+
+    ev.flags = TOCSIN_FLAG_LONG_LIVED;
+    send(series, ev, 10);
+    ev.flags = TOCSIN_FLAG_UPGRADED;
+    send(series, ev, 20);
+    pass_time(series, 1600);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/ws")->events, 2);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/ws")->duration.count,
+                      0);
+}
+END_TEST
+
+START_TEST(subrequests_count_by_their_attempts_only)
+{
+    struct tocsin_event ev = request("shop", "/auth");
+
+    ev.flags = TOCSIN_FLAG_SUBREQUEST;
+    send(series, ev, 10);
+    ev = attempt("auth", "p", "", "");
+    ev.flags = TOCSIN_FLAG_SUBREQUEST;
+    send(series, ev, 10);
+    pass_time(series, 1600);
+    ck_assert_uint_eq(recorder->ticks[0].count, 2);
+    ck_assert_uint_eq(row(recorder, 0, "upstream=auth")->events, 1);
+}
+END_TEST
+
+START_TEST(hostile_numbers_saturate)
+{
+    struct tocsin_event ev = attempt("pool", "p", "", "");
+
+    ev.weight = ev.dur = ev.in = ev.status = UINT64_MAX - 1;
+    ev.connect = ev.header = ev.attempt = UINT64_MAX - 1;
+    for (unsigned i = 0; i < 100; i++) {
+        send(series, ev, 10 + i);
+    }
+    pass_time(series, 1600);
+    ck_assert_uint_eq(row(recorder, 0, "upstream=pool")->events, 100);
+    ck_assert_uint_ge(row(recorder, 0, "upstream=pool")->connect_sum,
+                      UINT64_MAX / 2);
+    ck_assert_uint_le(row(recorder, 0, "upstream=pool")->errors,
+                      row(recorder, 0, "upstream=pool")->weight);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ beats */
+
+START_TEST(inflight_is_summed_over_producers)
+{
+    const struct aggregate *a;
+
+    send(series,
+         beat("host/1/1", "pool=p=3=1000=aws=eu-1=,pool=q=1=50=aws=eu-2="),
+         100);
+    send(series, beat("host/2/1", "pool=p=2=9000=aws=eu-1="), 200);
+    pass_time(series, 1600);
+
+    a = row(recorder, 0, "upstream=pool,peer=p");
+    ck_assert(a->inflight_known);
+    ck_assert(a->alive);
+    ck_assert_uint_eq(a->events, 0);
+    ck_assert_uint_eq(a->inflight, 5);
+    ck_assert_uint_eq(a->oldest, 9000);
+    ck_assert_uint_eq(row(recorder, 0, "upstream=pool")->inflight, 6);
+    ck_assert_uint_eq(row(recorder, 0, "cloud_provider=aws")->inflight, 6);
+    ck_assert_uint_eq(
+        row(recorder, 0, "cloud_provider=aws,cloud_region=eu-2")->inflight, 1);
+}
+END_TEST
+
+START_TEST(a_beat_replaces_the_one_before)
+{
+    send(series, beat("host/1/1", "pool=p=3=1000==="), 100);
+    send(series, beat("host/1/1", ""), 1600);
+    pass_time(series, 2600);
+    ck_assert_uint_eq(row(recorder, 0, "upstream=pool")->inflight, 3);
+    ck_assert_uint_eq(row(recorder, 1, "upstream=pool")->inflight, 0);
+    ck_assert(row(recorder, 1, "upstream=pool")->inflight_known);
+}
+END_TEST
+
+START_TEST(a_dead_producer_is_forgotten)
+{
+    send(series, beat("host/1/1", "pool=p=3=1000==="), 100);
+    for (unsigned i = 0; i < 8; i++) {
+        send(series, beat("host/2/1", ""), 200 + i * 1000);
+    }
+    pass_time(series, 8600);
+    ck_assert_uint_eq(row(recorder, 2, "upstream=pool")->inflight, 3);
+    ck_assert_uint_eq(row(recorder, 7, "upstream=pool")->inflight, 0);
+}
+END_TEST
+
+START_TEST(beats_say_nothing_of_routes)
+{
+    send(series, request("shop", "/"), 50);
+    send(series, beat("host/1/1", "pool=p=3=1000==="), 100);
+    pass_time(series, 1600);
+    ck_assert(!row(recorder, 0, "server=shop,route=/")->inflight_known);
+}
+END_TEST
+
+START_TEST(broken_beats_do_no_harm)
+{
+    static char long_item[20000];
+
+    memset(long_item, 'x', sizeof(long_item) - 1);
+    send(series,
+         beat("h", "=,=,,a,b=c,d=e=f=g,u=p=1,u=p=99999999999999999999=1"), 100);
+    send(series, beat("h", long_item), 200);
+    send(series, beat(long_item, "ok%=p%2C=1=2"), 300);
+    pass_time(series, 1600);
+    ck_assert_uint_eq(recorder->tick_count, 1);
+    ck_assert_ptr_nonnull(find_row(recorder, 0, "upstream=ok%25,peer=p%2C"));
+}
+END_TEST
+
+/* ------------------------------------------------------------ label sets */
+
+START_TEST(labels_of_operators_make_series)
+{
+    struct series_options options = {
+        .sets = {{"tenant", "server"}, {"zone", "region", "cloud"}, {NULL}},
+        .set_sizes = {2, 3, 0},
+        .set_count = 3,
+        .tick = SECOND,
+        .max = 10,
+        .idle = 60 * SECOND,
+    };
+    struct tocsin_event ev = request("shop", "/");
+
+    restart(&options);
+    ev.labels = tocsin_span_str("other=1,tenant=a%2Cb,tenant=late");
+    send(series, ev, 10);
+    ev = attempt("pool", "p", "gcp", "eu");
+    ev.zone = tocsin_span_str("eu-c");
+    send(series, ev, 20);
+    pass_time(series, 1000);
+    ck_assert_uint_eq(recorder->ticks[0].count, 3);
+    ck_assert_uint_eq(row(recorder, 0, "server=shop,tenant=a%2Cb")->events, 1);
+    ck_assert_uint_eq(row(recorder, 0, "")->events, 1);
+    ck_assert_uint_eq(row(recorder, 0,
+                          "cloud_provider=gcp,cloud_region=eu,"
+                          "cloud_availability_zone=eu-c")
+                          ->events,
+                      1);
+}
+END_TEST
+
+START_TEST(scopes_follow_what_is_named)
+{
+    struct series_options options = default_options();
+    const char *labels[] = {"server=shop,route=/cart",
+                            "upstream=pool",
+                            "upstream=pool,peer=p",
+                            "cloud_provider=aws,cloud_region=eu",
+                            "cloud_provider=aws",
+                            "server=shop",
+                            ""};
+    enum scope scopes[] = {SCOPE_ROUTE,  SCOPE_UPSTREAM, SCOPE_PEER,
+                           SCOPE_REGION, SCOPE_CLOUD,    SCOPE_SERVER,
+                           SCOPE_TOTAL};
+    const struct seen_row *found;
+
+    options.sets[5][0] = "server";
+    options.set_sizes[5] = 1;
+    options.set_count = 7;
+    restart(&options);
+    send(series, request("shop", "/cart"), 10);
+    send(series, attempt("pool", "p", "aws", "eu"), 20);
+    pass_time(series, 1500);
+    ck_assert_uint_eq(recorder->ticks[0].count, 7);
+    for (unsigned i = 0; i < 7; i++) {
+        found = find_row(recorder, 0, labels[i]);
+        ck_assert_ptr_nonnull(found);
+        ck_assert_int_eq(series_identity(series, found->slot)->scope,
+                         scopes[i]);
+    }
+    ck_assert_ptr_null(series_identity(series, 99));
+    ck_assert_ptr_null(series_identity(series, UINT32_MAX));
+}
+END_TEST
+
+START_TEST(bad_label_sets_are_refused)
+{
+    const struct {
+        const char *sets[2][2];
+        unsigned sizes[2];
+        const char *message;
+    } cases[] = {
+        {{{"no-dash", NULL}, {"cloud", NULL}}, {1, 1}, "\"no-dash\""},
+        {{{"severity", NULL}, {"cloud", NULL}}, {1, 1}, "\"severity\""},
+        {{{"cloud_provider", NULL}, {"cloud", NULL}}, {1, 1}, "server, route"},
+        {{{"method", "peer"}, {"cloud", NULL}}, {2, 1}, "do not tell a method"},
+        {{{"peer", "peer"}, {"cloud", NULL}}, {2, 1}, "\"peer\" twice"},
+        {{{"peer", "zone"}, {"zone", "peer"}}, {2, 2}, "sets 1 and 2"},
+    };
+    struct series_sink sink = {NULL, record_tick, record_leave};
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct series_options options = default_options();
+        struct err err = {0};
+
+        memcpy(options.sets[0], cases[i].sets[0], sizeof(cases[i].sets[0]));
+        memcpy(options.sets[1], cases[i].sets[1], sizeof(cases[i].sets[1]));
+        options.set_sizes[0] = cases[i].sizes[0];
+        options.set_sizes[1] = cases[i].sizes[1];
+        options.set_count = 2;
+        ck_assert_ptr_null(series_create(&options, sink, &err));
+        ck_assert_int_eq(err.code, ERR_USAGE);
+        ck_assert_msg(strstr(err.message, cases[i].message) != NULL, "%s",
+                      err.message);
+    }
+}
+END_TEST
+
+START_TEST(long_lateness_is_refused)
+{
+    struct series_options options = default_options();
+    struct series_sink sink = {NULL, record_tick, record_leave};
+    struct err err = {0};
+
+    options.lateness = 17 * SECOND;
+    ck_assert_ptr_null(series_create(&options, sink, &err));
+    ck_assert_ptr_nonnull(strstr(err.message, "lateness"));
+    options.lateness = 0;
+    options.set_count = 0;
+    ck_assert_ptr_null(series_create(&options, sink, &err));
+    options.tick = 0;
+    ck_assert_ptr_null(series_create(&options, sink, &err));
+}
+END_TEST
+
+START_TEST(long_names_are_refused)
+{
+    static char longest[800];
+    struct tocsin_event ev;
+
+    memset(longest, 'r', sizeof(longest) - 1);
+    ev = request(longest, longest);
+    send(series, ev, 10);
+    pass_time(series, 1600);
+    ck_assert_uint_eq(series_stats(series)->series, 0);
+    ck_assert_uint_eq(series_stats(series)->refused, 1);
+    ev = request("shop", longest); /* too long for the cache, not for a name */
+    send(series, ev, 1610);
+    send(series, ev, 1620);
+    ck_assert_uint_eq(series_stats(series)->series, 1);
+}
+END_TEST
+
+/* ----------------------------------------------------------------- links */
+
+START_TEST(who_counts_the_same_is_linked)
+{
+    const struct seen_row *peer, *cloud;
+
+    send(series, request("shop", "/cart"), 10);
+    for (unsigned i = 0; i < 64; i++) {
+        send(series, attempt("pool", "p", "aws", "eu"), 20 + i);
+        send(series, attempt("pool", "q", "aws", "us"), 20 + i);
+    }
+    pass_time(series, 1600);
+    peer = find_row(recorder, 0, "upstream=pool,peer=p");
+    ck_assert_ptr_nonnull(strstr(peer->links, "upstream=pool "));
+    ck_assert_ptr_nonnull(strstr(peer->links, "cloud_region=eu "));
+    ck_assert_ptr_nonnull(strstr(peer->links, "cloud_provider=aws "));
+    ck_assert_ptr_nonnull(strstr(peer->links, "server=shop,route=/cart "));
+    ck_assert_ptr_null(strstr(peer->links, "cloud_region=us "));
+    ck_assert_ptr_null(strstr(peer->links, "peer=q "));
+    cloud = find_row(recorder, 0, "cloud_provider=aws");
+    ck_assert_ptr_nonnull(strstr(cloud->links, "peer=p "));
+    ck_assert_ptr_nonnull(strstr(cloud->links, "peer=q "));
+}
+END_TEST
+
+START_TEST(links_fade)
+{
+    uint64_t ms = 20;
+
+    send(series, attempt("pool", "p", "aws", "eu"), ms);
+    recorder->deaf = true;
+    for (; ms < 700000; ms += 1000) {
+        struct tocsin_event ev = attempt("pool", "p", "", "");
+
+        send(series, ev, ms);
+    }
+    recorder->deaf = false;
+    recorder->tick_count = 0;
+    pass_time(series, ms + 2000);
+    ck_assert_ptr_nonnull(
+        strstr(find_row(recorder, 0, "upstream=pool")->links, "peer=p "));
+    ck_assert_ptr_null(
+        strstr(find_row(recorder, 0, "upstream=pool")->links, "aws"));
+}
+END_TEST
+
+static TCase *tick_tests(void)
+{
+    TCase *tcase = tcase_create("ticks");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, an_event_counts_in_the_sets_of_its_stream);
+    tcase_add_test(tcase, labels_that_are_empty_name_nothing);
+    tcase_add_test(tcase, values_are_encoded);
+    tcase_add_test(tcase, a_tick_waits_for_lateness);
+    tcase_add_test(tcase, order_within_a_tick_does_not_matter);
+    tcase_add_test(tcase, late_events_are_counted_as_late_only);
+    tcase_add_test(tcase, events_of_the_future_count_now);
+    tcase_add_test(tcase, lateness_may_span_ticks);
+    tcase_add_test(tcase, time_never_goes_back);
+    tcase_add_test(tcase, a_long_gap_is_skipped);
+    tcase_add_test(tcase, silence_differs_from_death);
+    tcase_add_test(tcase, a_tick_before_the_return_is_dead);
+    tcase_add_test(tcase, short_ticks_between_beats_are_alive);
+    tcase_add_test(tcase, the_idle_leave);
+    return tcase;
+}
+
+static TCase *count_tests(void)
+{
+    TCase *tcase = tcase_create("counts");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, requests_are_tallied);
+    tcase_add_test(tcase, attempts_are_tallied);
+    tcase_add_test(tcase, long_lived_exchanges_have_no_latency);
+    tcase_add_test(tcase, subrequests_count_by_their_attempts_only);
+    tcase_add_test(tcase, hostile_numbers_saturate);
+    tcase_add_test(tcase, inflight_is_summed_over_producers);
+    tcase_add_test(tcase, a_beat_replaces_the_one_before);
+    tcase_add_test(tcase, a_dead_producer_is_forgotten);
+    tcase_add_test(tcase, beats_say_nothing_of_routes);
+    tcase_add_test(tcase, broken_beats_do_no_harm);
+    return tcase;
+}
+
+static TCase *label_tests(void)
+{
+    TCase *tcase = tcase_create("labels");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, labels_of_operators_make_series);
+    tcase_add_test(tcase, scopes_follow_what_is_named);
+    tcase_add_test(tcase, bad_label_sets_are_refused);
+    tcase_add_test(tcase, long_lateness_is_refused);
+    tcase_add_test(tcase, long_names_are_refused);
+    tcase_add_test(tcase, who_counts_the_same_is_linked);
+    tcase_add_test(tcase, links_fade);
+    return tcase;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("series");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    suite_add_tcase(suite, tick_tests());
+    suite_add_tcase(suite, count_tests());
+    suite_add_tcase(suite, label_tests());
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
