@@ -81,6 +81,7 @@ class Statistics(nn.Module):
         self.register_buffer('fast_gain', constant(2.24, 4.36))
         self.register_buffer('quantile', constant(.05, .5, .95))
 
+    @torch.jit.export
     def initial(self, B: int, F: int) -> Tensor:
         Q = min(self.SEASON_COLUMNS, F)
         s = torch.zeros(B, F * self.COLUMN + Q * self.SEASON)

@@ -35,10 +35,10 @@ struct trainer_options {
 void trainer_defaults(struct trainer_options *options, unsigned columns);
 
 enum trainer_verdict {
+    TRAINER_FAILED, /* the round could not be made: see reason */
     TRAINER_WON,    /* better on the windows held back: swap */
     TRAINER_LOST,   /* not better */
-    TRAINER_BROKEN, /* not a number, or its outputs make no sense */
-    TRAINER_FAILED  /* the round could not be made: see reason */
+    TRAINER_BROKEN  /* not a number, or its outputs make no sense */
 };
 
 struct trainer_result {
