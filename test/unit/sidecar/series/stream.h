@@ -58,15 +58,19 @@ static inline void record_links(struct recorder *recorder,
                                 const struct identity *identity,
                                 struct seen_row *row)
 {
+    struct buf links;
+
+    buf_init(&links, sizeof(row->links) - 1);
     for (uint32_t i = 0; i < identity->link_count; i++) {
         const struct identity *other =
             series_identity(recorder->series, identity->links[i]);
 
         ck_assert_ptr_nonnull(other);
-        strncat(row->links, other->labels,
-                sizeof(row->links) - strlen(row->links) - 1);
-        strncat(row->links, " ", sizeof(row->links) - strlen(row->links) - 1);
+        buf_printf(&links, "%s ", other->labels);
     }
+    snprintf(row->links, sizeof(row->links), "%s",
+             links.data != NULL ? links.data : "");
+    buf_release(&links);
 }
 
 static inline void record_tick(void *ctx, const struct series_tick *tick)
