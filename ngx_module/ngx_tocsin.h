@@ -18,10 +18,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <ngx_event_connect.h>
 
 #include "../shared/alert_codec.h"
 #include "../shared/event_codec.h"
 #include "../shared/names.h"
+
+
+#define NGX_TOCSIN_PASSWORD_MAX   1024
 
 
 /* reasons of dropped events, as in tocsin_events_dropped_total{reason} */
@@ -45,6 +49,7 @@ typedef struct {
     ngx_array_t              servers;      /* of ngx_tocsin_server_t */
     ngx_str_t                user;
     ngx_str_t                password_file;
+    ngx_str_t                password;     /* read by ngx_tocsin_init() */
     ngx_msec_t               timeout;
 
     ngx_str_t                prefix;
@@ -55,8 +60,11 @@ typedef struct {
     size_t                   buffer_size;
     ngx_msec_t               flush;
 
-    ngx_shm_zone_t          *zone;         /* counters, slots, board */
-    void                    *rings;        /* of ngx_tocsin_ring.c */
+    ngx_str_t                hostname;     /* as it stands in src */
+    ngx_uint_t               slots;        /* workers, also those that drain */
+    ngx_shm_zone_t          *zone;         /* counters and slots */
+    ngx_shm_zone_t          *ring_zone;    /* a ring for every slot */
+    void                    *worker;       /* of ngx_tocsin_ring.c */
 } ngx_tocsin_conf_t;
 
 
@@ -73,7 +81,17 @@ typedef struct {
 } ngx_tocsin_totals_t;
 
 
-/* adds the shared memory zone; after the directives have been read */
+/*
+ * Parses redis://HOST[:PORT][/DB] or unix:/PATH[?db=DB] and resolves the name;
+ * what is wrong is logged, with what is legal.
+ */
+char *ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
+    ngx_tocsin_server_t *server);
+
+/*
+ * Reads the password and adds the shared memory zones; after the directives
+ * have been read.
+ */
 ngx_int_t ngx_tocsin_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag);
 
 ngx_int_t ngx_tocsin_init_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf);
@@ -104,8 +122,10 @@ uint64_t ngx_tocsin_now(void);
 
 /*
  * The link: one connection to Redis that a worker owns (ngx_tocsin_redis.c).
- * It connects, authenticates and selects by itself, backs off with jitter,
- * and reads replies through a table of functions, fed bytes capped.
+ * It connects, authenticates and selects by itself, tries the servers in
+ * their order, backs off with jitter, and reads replies through a table of
+ * functions, fed bytes capped.  An error that tells that this server is of no
+ * use now (READONLY, NOAUTH, ...) makes it go on to the next one by itself.
  */
 
 typedef struct ngx_tocsin_link_s  ngx_tocsin_link_t;
@@ -121,7 +141,21 @@ typedef struct {
 
     void  (*ready)(void *data);           /* may send; after every connect */
     void  (*lost)(void *data);            /* all that is not replied is void */
+
+    /* these may be NULL */
+    void  (*id)(void *data);              /* instead: a whole id of an entry */
+    void  (*drained)(void *data);         /* all replies that came were read */
 } ngx_tocsin_link_handler_t;
+
+/* what an error reply means for the one who sent a command */
+
+typedef enum {
+    NGX_TOCSIN_REFUSED = 0,               /* this very command */
+    NGX_TOCSIN_LATER,                     /* the server, for the time being */
+    NGX_TOCSIN_ELSEWHERE                  /* the server, or our rights there */
+} ngx_tocsin_refusal_e;
+
+ngx_tocsin_refusal_e ngx_tocsin_refusal(u_char *p, size_t len);
 
 ngx_tocsin_link_t *ngx_tocsin_link_create(ngx_tocsin_conf_t *tcf,
     ngx_pool_t *pool, ngx_log_t *log, const ngx_tocsin_link_handler_t *handler,
@@ -129,9 +163,39 @@ ngx_tocsin_link_t *ngx_tocsin_link_create(ngx_tocsin_conf_t *tcf,
 void ngx_tocsin_link_start(ngx_tocsin_link_t *link);
 void ngx_tocsin_link_stop(ngx_tocsin_link_t *link);
 
-/* queues bytes that stay where they are until replied or lost; NGX_OK,
- * NGX_AGAIN when the link is not up or its queue is full */
+/* how much longer than tcf->timeout a reply may take (XREAD BLOCK) */
+void ngx_tocsin_link_patience(ngx_tocsin_link_t *link, ngx_msec_t patience);
+
+ngx_uint_t ngx_tocsin_link_up(ngx_tocsin_link_t *link);
+
+/* this server makes no sense: on to the next one, and tell why */
+void ngx_tocsin_link_leave(ngx_tocsin_link_t *link, u_char *reason,
+    size_t len);
+
+/*
+ * Copies one whole command to the link's buffer and sends; NGX_OK, or
+ * NGX_AGAIN when the link is not up or the buffer has no room for it.
+ */
 ngx_int_t ngx_tocsin_link_send(ngx_tocsin_link_t *link, u_char *p, size_t len);
+
+/*
+ * The same without a copy: room for at least `size` bytes in the buffer, or
+ * NULL; then the end of what was written there, `commands` of them; then all
+ * is sent at once.
+ */
+u_char *ngx_tocsin_link_room(ngx_tocsin_link_t *link, size_t size);
+void ngx_tocsin_link_wrote(ngx_tocsin_link_t *link, u_char *end,
+    ngx_uint_t commands);
+void ngx_tocsin_link_flush(ngx_tocsin_link_t *link);
+
+/*
+ * Without the event loop, for a process that is about to exit: waits up to
+ * `timer` for the link to make progress.
+ */
+void ngx_tocsin_link_poll(ngx_tocsin_link_t *link, ngx_msec_t timer);
+
+/* the last trouble, or "" while all is well; for totals */
+void ngx_tocsin_link_trouble(ngx_tocsin_link_t *link, char *text, size_t size);
 
 
 #endif /* _NGX_TOCSIN_H_INCLUDED_ */

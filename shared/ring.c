@@ -137,6 +137,15 @@ int64_t tocsin_ring_open(struct tocsin_ring *ring,
     return live;
 }
 
+void tocsin_ring_abandon(struct tocsin_ring_shared *shared, unsigned reason)
+{
+    struct tocsin_ring ring = {.shared = shared, .size = HEADER};
+
+    (void)tocsin_ring_read(shared, &ring.now);
+    ring.tail.offset = ring.now.tail;
+    tocsin_ring_clear(&ring, reason);
+}
+
 void tocsin_ring_clear(struct tocsin_ring *ring, unsigned reason)
 {
     ring->now.dropped[reason] += ring->now.buffered;

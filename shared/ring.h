@@ -105,6 +105,10 @@ int64_t tocsin_ring_open(struct tocsin_ring *ring,
                          struct tocsin_ring_shared *shared, char *data,
                          size_t size, size_t reserve, unsigned reason);
 
+/* For a ring whose data is lost: all that waits in it is dropped as `reason`,
+ * and it can be opened again over other data. */
+void tocsin_ring_abandon(struct tocsin_ring_shared *shared, unsigned reason);
+
 /*
  * Room for a record of at most `most` bytes, or NULL if there is none; then
  * tocsin_ring_put() with its true length enters it, or tocsin_ring_drop()

@@ -302,6 +302,26 @@ START_TEST(nonsense_is_dropped_and_counted)
 }
 END_TEST
 
+START_TEST(abandoned)
+{
+    uint64_t n;
+
+    open_ring(0);
+    for (n = 1; n <= 5; n++) {
+        put(n, 16, false);
+    }
+    tocsin_ring_abandon(&memory->shared, GONE);
+    ck_assert_uint_eq(read_state().dropped[GONE], 5);
+    ck_assert_uint_eq(read_state().buffered, 0);
+
+    memset(memory->data, 0xff, sizeof(memory->data));
+    ck_assert_int_eq(open_ring(0), 0);
+    ck_assert_uint_eq(ring.now.seq[0], 5);
+    ck_assert(put(6, 16, false));
+    ck_assert_uint_eq(send_next(), 6);
+}
+END_TEST
+
 /* What the ring should hold, kept beside it in the plainest way. */
 struct model {
     struct {
@@ -490,6 +510,7 @@ int main(void)
     tcase_add_test(tcase, a_lost_link_sends_again);
     tcase_add_test(tcase, successor_goes_on);
     tcase_add_loop_test(tcase, nonsense_is_dropped_and_counted, 0, 6);
+    tcase_add_test(tcase, abandoned);
     tcase_add_loop_test(tcase, random_operations, 0, 8);
     tcase_add_test(tcase, killed_at_any_moment);
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,704 @@
+
+/*
+ * Copyright (C) Tocsin authors
+ */
+
+
+#include "ngx_tocsin_link.h"
+
+#include "../shared/resp.h"
+
+#include <poll.h>
+
+
+/*
+ * A failed attempt is followed by the next server at once, a failed round of
+ * all servers by a pause.  Pauses double from the first to the last figure,
+ * counted from the beginning of the attempt, so that a server that returns is
+ * found within two seconds even where attempts end by a timeout.
+ */
+
+#define NGX_TOCSIN_PAUSE_FIRST  50
+#define NGX_TOCSIN_PAUSE_LAST   1600
+
+
+static ngx_uint_t ngx_tocsin_link_endpoints(ngx_tocsin_link_t *link,
+    ngx_pool_t *pool);
+static void ngx_tocsin_link_connect(ngx_tocsin_link_t *link);
+static void ngx_tocsin_link_connected(ngx_tocsin_link_t *link);
+static ngx_int_t ngx_tocsin_link_test(ngx_connection_t *c);
+static void ngx_tocsin_link_close(ngx_tocsin_link_t *link);
+static void ngx_tocsin_link_retry(ngx_tocsin_link_t *link);
+static void ngx_tocsin_link_read_handler(ngx_event_t *rev);
+static void ngx_tocsin_link_write_handler(ngx_event_t *wev);
+static void ngx_tocsin_link_timer_handler(ngx_event_t *ev);
+
+
+ngx_tocsin_link_t *
+ngx_tocsin_link_create(ngx_tocsin_conf_t *tcf, ngx_pool_t *pool,
+    ngx_log_t *log, const ngx_tocsin_link_handler_t *handler, void *data)
+{
+    ngx_tocsin_link_t  *link;
+
+    link = ngx_pcalloc(pool, sizeof(ngx_tocsin_link_t));
+    if (link == NULL) {
+        return NULL;
+    }
+
+    link->tcf = tcf;
+    link->log = log;
+    link->handler = handler;
+    link->data = data;
+
+    /* ngx_event_connect_peer() logs every failed attempt, we log the first */
+    link->quiet = *log;
+    link->quiet.log_level = NGX_LOG_EMERG;
+
+    link->timer.handler = ngx_tocsin_link_timer_handler;
+    link->timer.data = link;
+    link->timer.log = log;
+    link->timer.cancelable = 1;
+
+    link->out = ngx_palloc(pool, NGX_TOCSIN_OUT);
+    link->in = ngx_palloc(pool, NGX_TOCSIN_IN);
+
+    if (link->out == NULL || link->in == NULL
+        || ngx_tocsin_link_endpoints(link, pool) == 0)
+    {
+        return NULL;
+    }
+
+    return link;
+}
+
+
+static ngx_uint_t
+ngx_tocsin_link_endpoints(ngx_tocsin_link_t *link, ngx_pool_t *pool)
+{
+    ngx_uint_t              i, j, n;
+    ngx_tocsin_server_t    *server;
+    ngx_tocsin_endpoint_t  *ep;
+
+    server = link->tcf->servers.elts;
+    n = 0;
+
+    for (i = 0; i < link->tcf->servers.nelts; i++) {
+        n += server[i].naddrs;
+    }
+
+    ep = ngx_pcalloc(pool, n * sizeof(ngx_tocsin_endpoint_t));
+    if (ep == NULL) {
+        return 0;
+    }
+
+    link->endpoints = ep;
+    link->nendpoints = n;
+
+    for (i = 0; i < link->tcf->servers.nelts; i++) {
+        for (j = 0; j < server[i].naddrs; j++) {
+            ep->server = &server[i];
+            ep->addr = &server[i].addrs[j];
+            ep++;
+        }
+    }
+
+    return n;
+}
+
+
+void
+ngx_tocsin_link_start(ngx_tocsin_link_t *link)
+{
+    if (link->state == NGX_TOCSIN_LINK_STOPPED) {
+        ngx_tocsin_link_connect(link);
+    }
+}
+
+
+void
+ngx_tocsin_link_stop(ngx_tocsin_link_t *link)
+{
+    ngx_tocsin_link_close(link);
+
+    if (link->timer.timer_set) {
+        ngx_del_timer(&link->timer);
+    }
+
+    link->state = NGX_TOCSIN_LINK_STOPPED;
+}
+
+
+void
+ngx_tocsin_link_patience(ngx_tocsin_link_t *link, ngx_msec_t patience)
+{
+    link->patience = patience;
+}
+
+
+ngx_uint_t
+ngx_tocsin_link_up(ngx_tocsin_link_t *link)
+{
+    return link->state == NGX_TOCSIN_LINK_READY && !link->failed;
+}
+
+
+void
+ngx_tocsin_link_trouble(ngx_tocsin_link_t *link, char *text, size_t size)
+{
+    ngx_cpystrn((u_char *) text, (u_char *) link->trouble, size);
+}
+
+
+void
+ngx_tocsin_link_leave(ngx_tocsin_link_t *link, u_char *reason, size_t len)
+{
+    ngx_tocsin_link_fail(link, (char *) reason, len);
+}
+
+
+static void
+ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
+{
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_tocsin_endpoint_t  *ep;
+
+    ep = &link->endpoints[link->endpoint];
+
+    link->started = ngx_current_msec;
+    link->state = NGX_TOCSIN_LINK_CONNECTING;
+    link->out_pos = link->out;
+    link->out_last = link->out;
+    link->failed = 0;
+
+    if (ngx_tocsin_reply_init(link) != NGX_OK) {
+        ngx_tocsin_link_failed(link, "found no memory");
+        return;
+    }
+
+    ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
+
+    link->peer.sockaddr = ep->addr->sockaddr;
+    link->peer.socklen = ep->addr->socklen;
+    link->peer.name = &ep->addr->name;
+    link->peer.get = ngx_event_get_peer;
+    link->peer.log = &link->quiet;
+    link->peer.log_error = NGX_ERROR_INFO;
+
+    rc = ngx_event_connect_peer(&link->peer);
+
+    c = link->peer.connection;
+
+    if (c == NULL || (rc != NGX_OK && rc != NGX_AGAIN)) {
+        ngx_tocsin_link_failed(link, "refused the connection");
+        return;
+    }
+
+    link->connection = c;
+
+    c->data = link;
+    c->log = link->log;
+    c->read->log = link->log;
+    c->write->log = link->log;
+    c->read->handler = ngx_tocsin_link_read_handler;
+    c->write->handler = ngx_tocsin_link_write_handler;
+
+    ngx_add_timer(&link->timer, link->tcf->timeout);
+
+    if (rc == NGX_OK) {
+        ngx_tocsin_link_connected(link);
+    }
+}
+
+
+static ngx_int_t
+ngx_tocsin_link_test(ngx_connection_t *c)
+{
+    int        err;
+    socklen_t  len;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    return err ? NGX_ERROR : NGX_OK;
+}
+
+
+static void
+ngx_tocsin_link_connected(ngx_tocsin_link_t *link)
+{
+    ngx_uint_t              commands;
+    ngx_connection_t       *c;
+    struct tocsin_out       out;
+    struct tocsin_span      user, password;
+    ngx_tocsin_conf_t      *tcf;
+    ngx_tocsin_endpoint_t  *ep;
+
+    c = link->connection;
+    tcf = link->tcf;
+    ep = &link->endpoints[link->endpoint];
+
+    if (ep->addr->sockaddr->sa_family != AF_UNIX) {
+        /* what is written is a whole batch already */
+        (void) ngx_tcp_nodelay(c);
+    }
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_tocsin_link_failed(link, "cannot be listened to");
+        return;
+    }
+
+    commands = 0;
+    out.data = (char *) link->out;
+    out.cap = NGX_TOCSIN_OUT;
+    out.need = 0;
+
+    if (tcf->password.len) {
+        user = tocsin_span_of((char *) tcf->user.data, tcf->user.len);
+        password = tocsin_span_of((char *) tcf->password.data,
+                                  tcf->password.len);
+
+        tocsin_resp_put_array(&out, user.len ? 3 : 2);
+        tocsin_resp_put(&out, TOCSIN_SPAN("AUTH"));
+
+        if (user.len) {
+            tocsin_resp_put(&out, user);
+        }
+
+        tocsin_resp_put(&out, password);
+        commands++;
+    }
+
+    if (ep->server->db) {
+        tocsin_resp_put_array(&out, 2);
+        tocsin_resp_put(&out, TOCSIN_SPAN("SELECT"));
+        tocsin_resp_put_uint(&out, ep->server->db);
+        commands++;
+    }
+
+    link->state = NGX_TOCSIN_LINK_GREETING;
+    link->greetings = commands;
+
+    if (commands == 0) {
+        ngx_tocsin_link_greeted(link);
+        return;
+    }
+
+    link->out_last += out.need;
+    ngx_tocsin_link_flush(link);
+}
+
+
+void
+ngx_tocsin_link_greeted(ngx_tocsin_link_t *link)
+{
+    link->state = NGX_TOCSIN_LINK_READY;
+    link->heard = ngx_current_msec;
+
+    if (link->timer.timer_set) {
+        ngx_del_timer(&link->timer);
+    }
+
+    link->handler->ready(link->data);
+}
+
+
+/* this server answers as it should */
+
+void
+ngx_tocsin_link_good(ngx_tocsin_link_t *link)
+{
+    ngx_tocsin_endpoint_t  *ep;
+
+    if (link->served) {
+        return;
+    }
+
+    link->served = 1;
+
+    ep = &link->endpoints[link->endpoint];
+
+    if (ep->trouble[0] || link->trouble[0]) {
+        ngx_log_error(NGX_LOG_NOTICE, link->log, 0,
+                      "tocsin: redis %V serves again", &ep->addr->name);
+
+        ep->trouble[0] = '\0';
+        link->trouble[0] = '\0';
+    }
+}
+
+
+void
+ngx_tocsin_link_fail(ngx_tocsin_link_t *link, const char *reason, size_t len)
+{
+    ngx_str_t               text;
+    ngx_tocsin_endpoint_t  *ep;
+
+    if (link->failed) {
+        return;
+    }
+
+    link->failed = 1;
+
+    ep = &link->endpoints[link->endpoint];
+
+    text.data = (u_char *) reason;
+    text.len = ngx_min(len, NGX_TOCSIN_TROUBLE - 1);
+
+    if (ngx_strncmp(ep->trouble, text.data, text.len) != 0
+        || ep->trouble[text.len] != '\0')
+    {
+        ngx_cpystrn((u_char *) ep->trouble, text.data, text.len + 1);
+
+        ngx_log_error(NGX_LOG_ERR, link->log, 0, "tocsin: redis %V: %*s",
+                      &ep->addr->name, text.len, text.data);
+    }
+
+    ngx_snprintf((u_char *) link->trouble, NGX_TOCSIN_TROUBLE, "%V: %V%Z",
+                 &ep->addr->name, &text);
+    link->trouble[NGX_TOCSIN_TROUBLE - 1] = '\0';
+
+    if (!link->reading) {
+        ngx_tocsin_link_retry(link);
+    }
+}
+
+
+static void
+ngx_tocsin_link_close(ngx_tocsin_link_t *link)
+{
+    ngx_uint_t  ready;
+
+    ready = (link->state == NGX_TOCSIN_LINK_READY);
+
+    if (link->connection) {
+        ngx_close_connection(link->connection);
+        link->connection = NULL;
+    }
+
+    ngx_tocsin_reply_free(link);
+
+    link->greetings = 0;
+    link->commands = 0;
+    link->state = NGX_TOCSIN_LINK_WAITING;
+
+    if (ready) {
+        link->handler->lost(link->data);
+    }
+}
+
+
+static void
+ngx_tocsin_link_retry(ngx_tocsin_link_t *link)
+{
+    ngx_msec_t  pause, elapsed;
+    ngx_uint_t  round;
+
+    ngx_tocsin_link_close(link);
+
+    if (link->served) {
+        /* begin again with the first, maybe with this one */
+        link->served = 0;
+        link->endpoint = 0;
+        link->failures = 0;
+
+    } else {
+        link->endpoint = (link->endpoint + 1) % link->nendpoints;
+        link->failures++;
+    }
+
+    pause = 1;
+
+    if (link->failures % link->nendpoints == 0) {
+        round = ngx_min(link->failures / link->nendpoints, 5);
+
+        pause = ngx_min(NGX_TOCSIN_PAUSE_FIRST << round,
+                        NGX_TOCSIN_PAUSE_LAST);
+        pause = pause * 3 / 4 + ngx_random() % (pause / 2);
+
+        elapsed = ngx_current_msec - link->started;
+        pause = (elapsed < pause) ? pause - elapsed : 1;
+    }
+
+    ngx_add_timer(&link->timer, pause);
+}
+
+
+ngx_int_t
+ngx_tocsin_link_send(ngx_tocsin_link_t *link, u_char *p, size_t len)
+{
+    u_char  *room;
+
+    room = ngx_tocsin_link_room(link, len);
+    if (room == NULL) {
+        return NGX_AGAIN;
+    }
+
+    ngx_tocsin_link_wrote(link, ngx_cpymem(room, p, len), 1);
+    ngx_tocsin_link_flush(link);
+
+    return NGX_OK;
+}
+
+
+u_char *
+ngx_tocsin_link_room(ngx_tocsin_link_t *link, size_t size)
+{
+    size_t  rest;
+
+    if (link->state != NGX_TOCSIN_LINK_READY || link->failed) {
+        return NULL;
+    }
+
+    if ((size_t) (link->out + NGX_TOCSIN_OUT - link->out_last) >= size) {
+        return link->out_last;
+    }
+
+    rest = link->out_last - link->out_pos;
+
+    if (link->out_pos == link->out || NGX_TOCSIN_OUT - rest < size) {
+        return NULL;
+    }
+
+    ngx_memmove(link->out, link->out_pos, rest);
+
+    link->out_pos = link->out;
+    link->out_last = link->out + rest;
+
+    return link->out_last;
+}
+
+
+void
+ngx_tocsin_link_wrote(ngx_tocsin_link_t *link, u_char *end,
+    ngx_uint_t commands)
+{
+    if (link->commands == 0) {
+        link->heard = ngx_current_msec;
+    }
+
+    link->out_last = end;
+    link->commands += commands;
+}
+
+
+void
+ngx_tocsin_link_flush(ngx_tocsin_link_t *link)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = link->connection;
+
+    if (c == NULL || link->failed || link->state < NGX_TOCSIN_LINK_GREETING) {
+        return;
+    }
+
+    while (link->out_pos < link->out_last && c->write->ready) {
+
+        n = c->send(c, link->out_pos, link->out_last - link->out_pos);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n <= 0) {
+            ngx_tocsin_link_failed(link, "broke the connection");
+            return;
+        }
+
+        link->out_pos += n;
+    }
+
+    if (link->out_pos == link->out_last) {
+        link->out_pos = link->out;
+        link->out_last = link->out;
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        ngx_tocsin_link_failed(link, "cannot be written to");
+        return;
+    }
+
+    if (!link->timer.timer_set) {
+        /* it runs on while replies come, see its handler */
+        ngx_add_timer(&link->timer, link->tcf->timeout + link->patience);
+    }
+}
+
+
+static void
+ngx_tocsin_link_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t   *c;
+    ngx_tocsin_link_t  *link;
+
+    c = rev->data;
+    link = c->data;
+
+    if (c->close) {
+        /* worker_shutdown_timeout */
+        ngx_tocsin_link_failed(link, "was left, the worker is shut down");
+        return;
+    }
+
+    if (link->state == NGX_TOCSIN_LINK_CONNECTING) {
+        /* the write handler will tell */
+        return;
+    }
+
+    link->reading = 1;
+
+    ngx_tocsin_reply_read(link);
+
+    if (!link->failed && link->handler->drained) {
+        link->handler->drained(link->data);
+    }
+
+    if (!link->failed && ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_tocsin_link_failed(link, "cannot be listened to");
+    }
+
+    link->reading = 0;
+
+    if (link->failed) {
+        ngx_tocsin_link_retry(link);
+    }
+}
+
+
+static void
+ngx_tocsin_link_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t   *c;
+    ngx_tocsin_link_t  *link;
+
+    c = wev->data;
+    link = c->data;
+
+    if (link->state == NGX_TOCSIN_LINK_CONNECTING) {
+
+        if (ngx_tocsin_link_test(c) != NGX_OK) {
+            ngx_tocsin_link_failed(link, "refused the connection");
+            return;
+        }
+
+        ngx_tocsin_link_connected(link);
+        return;
+    }
+
+    if (link->out_pos == link->out_last) {
+        return;
+    }
+
+    ngx_tocsin_link_flush(link);
+
+    if (ngx_tocsin_link_up(link) && link->handler->drained) {
+        link->handler->drained(link->data);
+    }
+}
+
+
+static void
+ngx_tocsin_link_timer_handler(ngx_event_t *ev)
+{
+    ngx_msec_t          limit, elapsed;
+    ngx_tocsin_link_t  *link;
+
+    link = ev->data;
+
+    switch (link->state) {
+
+    case NGX_TOCSIN_LINK_STOPPED:
+        return;
+
+    case NGX_TOCSIN_LINK_WAITING:
+        ngx_tocsin_link_connect(link);
+        return;
+
+    case NGX_TOCSIN_LINK_CONNECTING:
+        ngx_tocsin_link_failed(link, "did not take the connection in time");
+        return;
+
+    case NGX_TOCSIN_LINK_GREETING:
+        ngx_tocsin_link_failed(link, "did not answer in time");
+        return;
+
+    case NGX_TOCSIN_LINK_READY:
+        break;
+    }
+
+    if (link->commands == 0) {
+        return;
+    }
+
+    limit = link->tcf->timeout + link->patience;
+    elapsed = ngx_current_msec - link->heard;
+
+    if (elapsed >= limit) {
+        ngx_tocsin_link_failed(link, "did not answer in time");
+        return;
+    }
+
+    ngx_add_timer(&link->timer, limit - elapsed);
+}
+
+
+void
+ngx_tocsin_link_poll(ngx_tocsin_link_t *link, ngx_msec_t timer)
+{
+    int                n;
+    ngx_event_t       *ev;
+    ngx_msec_int_t     left;
+    struct pollfd      pfd;
+    ngx_connection_t  *c;
+
+    ev = &link->timer;
+
+    if (ev->timer_set) {
+        left = (ngx_msec_int_t) (ev->timer.key - ngx_current_msec);
+        timer = (left <= 0) ? 0 : ngx_min(timer, (ngx_msec_t) left);
+    }
+
+    c = link->connection;
+
+    pfd.fd = c ? c->fd : -1;
+    pfd.events = POLLIN;
+    pfd.revents = 0;
+
+    if (link->state == NGX_TOCSIN_LINK_CONNECTING
+        || link->out_pos != link->out_last)
+    {
+        pfd.events |= POLLOUT;
+    }
+
+    n = poll(&pfd, 1, (int) timer);
+
+    ngx_time_update();
+
+    if (n > 0 && (pfd.revents & (POLLOUT|POLLERR|POLLHUP))) {
+        c->write->ready = 1;
+        ngx_tocsin_link_write_handler(c->write);
+    }
+
+    c = link->connection;
+
+    if (n > 0 && c && c->fd == pfd.fd
+        && (pfd.revents & (POLLIN|POLLERR|POLLHUP)))
+    {
+        c->read->ready = 1;
+        c->read->available = -1;
+        ngx_tocsin_link_read_handler(c->read);
+    }
+
+    if (ev->timer_set
+        && (ngx_msec_int_t) (ev->timer.key - ngx_current_msec) <= 0)
+    {
+        ngx_del_timer(ev);
+        ngx_tocsin_link_timer_handler(ev);
+    }
+}

@@ -1,0 +1,102 @@
+
+/*
+ * Copyright (C) Tocsin authors
+ */
+
+
+#ifndef _NGX_TOCSIN_SHM_H_INCLUDED_
+#define _NGX_TOCSIN_SHM_H_INCLUDED_
+
+
+#include "ngx_tocsin.h"
+
+#include "../shared/ring.h"
+
+
+/*
+ * Two zones.  One holds the counters and the control areas of the rings: it
+ * keeps its size, so it lives as long as the master.  The other one holds the
+ * data of the rings, "tocsin_buffer" for each slot; its pages are not resident
+ * before a ring has grown into them, and it is made anew when the size or the
+ * number of slots changes.  What then waits in old rings is sent by the old
+ * workers, or counted as dropped.
+ *
+ * A slot is leased by a process, known by its pid and the time at which it was
+ * started; a lease of a dead process can be taken over, with all that waits
+ * in the ring.  The producer's name (src) and its running numbers belong to
+ * the slot.
+ */
+
+#define NGX_TOCSIN_SLOTS  256
+#define NGX_TOCSIN_SRC    96
+
+
+typedef struct {
+    _Atomic uint64_t           lease;        /* 0: free */
+    _Atomic uint64_t           heartbeat;    /* us, of the holder */
+    _Atomic uint64_t           rings;        /* id of the zone of its data */
+    _Atomic uint64_t           reconnects;
+    _Atomic uint64_t           connected;
+    _Atomic uint64_t           working;      /* not only adopted */
+
+    _Atomic uint64_t           trouble_us;   /* 0: none */
+    char                       trouble[128];
+
+    char                       src[NGX_TOCSIN_SRC];
+    size_t                     src_len;
+
+    struct tocsin_ring_shared  ring;
+} ngx_tocsin_slot_t;
+
+
+typedef struct {
+    _Atomic uint64_t           rings;        /* id of the newest data zone */
+    _Atomic uint64_t           cycle;        /* counts configurations */
+    _Atomic uint64_t           homeless;     /* emitted without a slot */
+    ngx_tocsin_slot_t          slots[NGX_TOCSIN_SLOTS];
+} ngx_tocsin_shm_t;
+
+
+typedef struct {
+    uint64_t                   id;
+    ngx_uint_t                 count;
+    size_t                     size;         /* of one, with its slack */
+    char                      *data;
+} ngx_tocsin_ring_zone_t;
+
+
+ngx_int_t ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
+    void *tag);
+
+ngx_tocsin_shm_t *ngx_tocsin_shm(ngx_tocsin_conf_t *tcf);
+ngx_tocsin_ring_zone_t *ngx_tocsin_ring_zone(ngx_tocsin_conf_t *tcf);
+
+/* how this process signs a lease */
+uint64_t ngx_tocsin_lease_self(void);
+
+/*
+ * A slot to work with: one whose holder died, or a free one; NULL if there is
+ * none.  It is leased, and said to belong to the data zone of tcf.
+ */
+ngx_tocsin_slot_t *ngx_tocsin_slot_lease(ngx_tocsin_conf_t *tcf,
+    uint64_t lease);
+
+/* the same for a slot that nobody works with though its ring is not empty */
+ngx_tocsin_slot_t *ngx_tocsin_slot_adopt(ngx_tocsin_conf_t *tcf,
+    uint64_t lease);
+
+void ngx_tocsin_slot_release(ngx_tocsin_slot_t *slot);
+
+/* what is wrong with the link of the one who works with the slot */
+void ngx_tocsin_slot_trouble(ngx_tocsin_slot_t *slot, u_char *p, size_t len);
+
+/*
+ * Opens the ring of a leased slot.  What waits in a ring whose data is not
+ * within reach any more is dropped; NGX_DECLINED if that was all, since the
+ * data zone has no place for this slot.
+ */
+ngx_int_t ngx_tocsin_slot_open(ngx_tocsin_conf_t *tcf, ngx_tocsin_slot_t *slot,
+    struct tocsin_ring *ring);
+
+
+#endif /* _NGX_TOCSIN_SHM_H_INCLUDED_ */
