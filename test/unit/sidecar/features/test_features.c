@@ -291,7 +291,7 @@ END_TEST
 START_TEST(a_window_is_what_scoring_saw)
 {
     enum { T = 40, AGO = 7 };
-    float seen[3][T][3 * F * 3], wx[T * F], wp[T * 3 * F], ws[T * 6];
+    float seen[3][T][3 * F * 3], wx[101 * F], wp[101 * 3 * F], ws[101 * 6];
 
     for (uint64_t tick = 3000; tick <= 4000 + AGO; tick++) {
         tick_of(tick, two, 2);

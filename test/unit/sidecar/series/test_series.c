@@ -103,6 +103,7 @@ START_TEST(order_within_a_tick_does_not_matter)
     }
     pass_time(series, 1600);
     p50 = find_row(recorder, 0, "server=shop,route=/")->p50;
+    teardown();
     setup();
     for (int i = 9; i >= 0; i--) {
         struct tocsin_event ev = request("shop", "/");
