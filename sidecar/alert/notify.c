@@ -1,6 +1,6 @@
 /*
  * The thread that tells people. The loop of the sidecar puts copies of alerts
- * into the outbox under a lock that is never held while anything waits for the
+ * into the mailbag under a lock that is never held while anything waits for the
  * network; the thread takes what is due, one delivery at a time to each
  * receiver, all receivers at once by libcurl's multi interface. A receiver
  * that fails is left alone for a while that doubles up to a minute; one that
@@ -18,7 +18,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "delivery.h"
-#include "outbox.h"
+#include "mailbag.h"
 
 #define SECOND ((uint64_t)CLOCK_SECOND)
 #define MAX_DEFAULT 1000
@@ -50,16 +50,16 @@ struct target {
 
 struct notify {
     pthread_t thread;
-    pthread_mutex_t lock; /* of outbox, stats, stop */
+    pthread_mutex_t lock; /* of mailbag, stats, stop */
     bool started, stop;
-    struct outbox outbox;
+    struct mailbag mailbag;
     struct notify_stats stats;
 
     /* The thread's own. */
     CURLM *multi;
-    struct target targets[OUTBOX_RECEIVERS_MAX];
+    struct target targets[MAILBAG_RECEIVERS_MAX];
     uint32_t target_count;
-    char *strings[3 * OUTBOX_RECEIVERS_MAX + 8];
+    char *strings[3 * MAILBAG_RECEIVERS_MAX + 8];
     size_t string_count;
     const char *generator_url;
     uint64_t resend, timeout, swept;
@@ -101,8 +101,8 @@ static struct target *add_target(struct notify *notify, enum receiver_kind kind)
 {
     struct target *target = &notify->targets[notify->target_count];
 
-    notify->outbox.kinds[notify->target_count++] = kind;
-    notify->outbox.receivers = notify->target_count;
+    notify->mailbag.kinds[notify->target_count++] = kind;
+    notify->mailbag.receivers = notify->target_count;
     target->kind = kind;
     target->receiver =
         (struct receiver){.url = "", .secret_file = "", .username = ""};
@@ -198,7 +198,7 @@ static int take_options(struct notify *notify,
     notify->generator_url = keep(notify, options->generator_url);
     notify->resend = options->resend ? options->resend : RESEND_DEFAULT;
     notify->timeout = options->timeout ? options->timeout : TIMEOUT_DEFAULT;
-    notify->outbox.resend = notify->resend;
+    notify->mailbag.resend = notify->resend;
     if (add_http(notify, options, err) != 0) {
         return -1;
     }
@@ -217,15 +217,15 @@ static void collect(struct notify *notify, uint32_t receiver,
                     struct message *message, uint64_t now)
 {
     struct target *target = &notify->targets[receiver];
-    struct outbox *outbox = &notify->outbox;
+    struct mailbag *mailbag = &notify->mailbag;
     uint32_t i;
 
     message->count = target->count = 0;
-    for (i = 0; i < outbox->max && target->count < batch_size(target->kind);
+    for (i = 0; i < mailbag->max && target->count < batch_size(target->kind);
          i++) {
-        struct outbox_item *item = outbox->items[i];
+        struct mailbag_item *item = mailbag->items[i];
 
-        if (item == NULL || outbox_due(outbox, item, receiver) > now) {
+        if (item == NULL || mailbag_due(mailbag, item, receiver) > now) {
             continue;
         }
         message->alerts[message->count++] = &item->alert;
@@ -262,7 +262,7 @@ static void settle(struct notify *notify, uint32_t receiver, uint64_t now)
 
     for (i = 0; i < target->count; i++) {
         struct told *told = &target->told[i];
-        struct outbox_item *item = notify->outbox.items[told->index];
+        struct mailbag_item *item = notify->mailbag.items[told->index];
 
         if (item != NULL && item->serial == told->serial) {
             item->told[receiver] = told->change;
@@ -409,12 +409,12 @@ static uint64_t next_due(struct notify *notify, uint64_t now, bool *untold)
     uint32_t i, k;
 
     pthread_mutex_lock(&notify->lock);
-    for (i = 0; i < notify->outbox.max; i++) {
-        const struct outbox_item *item = notify->outbox.items[i];
+    for (i = 0; i < notify->mailbag.max; i++) {
+        const struct mailbag_item *item = notify->mailbag.items[i];
 
         for (k = 0; item != NULL && k < notify->target_count; k++) {
             const struct target *target = &notify->targets[k];
-            uint64_t due = outbox_due(&notify->outbox, item, k);
+            uint64_t due = mailbag_due(&notify->mailbag, item, k);
 
             *untold = *untold || due == 0;
             due = due > target->not_before ? due : target->not_before;
@@ -424,7 +424,7 @@ static uint64_t next_due(struct notify *notify, uint64_t now, bool *untold)
         }
     }
     if (now - notify->swept >= SWEEP) {
-        outbox_sweep(&notify->outbox, now);
+        mailbag_sweep(&notify->mailbag, now);
         notify->swept = now;
     }
     pthread_mutex_unlock(&notify->lock);
@@ -505,8 +505,8 @@ struct notify *notify_create(const struct notify_options *options,
         return NULL;
     }
     pthread_mutex_init(&notify->lock, NULL);
-    if (outbox_init(&notify->outbox, options->max ? options->max : MAX_DEFAULT,
-                    err) != 0 ||
+    if (mailbag_init(&notify->mailbag,
+                     options->max ? options->max : MAX_DEFAULT, err) != 0 ||
         take_options(notify, options, err) != 0 ||
         start_thread(notify, err) != 0) {
         notify_destroy(notify);
@@ -543,7 +543,7 @@ void notify_destroy(struct notify *notify)
         delivery_release(&notify->targets[i].delivery);
     }
     curl_multi_cleanup(notify->multi);
-    outbox_release(&notify->outbox);
+    mailbag_release(&notify->mailbag);
     for (i = 0; i < notify->string_count; i++) {
         free(notify->strings[i]);
     }
@@ -557,7 +557,7 @@ void notify_alert(struct notify *notify, const struct tocsin_alert *alert)
         return;
     }
     pthread_mutex_lock(&notify->lock);
-    outbox_put(&notify->outbox, alert, clock_monotonic());
+    mailbag_put(&notify->mailbag, alert, clock_monotonic());
     pthread_mutex_unlock(&notify->lock);
     curl_multi_wakeup(notify->multi);
 }
@@ -568,7 +568,7 @@ struct notify_stats notify_stats(struct notify *notify)
 
     pthread_mutex_lock(&notify->lock);
     stats = notify->stats;
-    stats.dropped = notify->outbox.dropped;
+    stats.dropped = notify->mailbag.dropped;
     pthread_mutex_unlock(&notify->lock);
     return stats;
 }

@@ -8,8 +8,9 @@
  * with an exponential tail do (Gumbel 1935; Pickands 1975 for the excess).
  *
  * One series' own maxima move its location and scale with weight n against
- * SHRINK blocks' worth of the pool's: a noisy series raises its own bar within
- * minutes, and a quiet one is not made deaf by its neighbours.
+ * some blocks' worth of the pool's, the fewer the more the series differ among
+ * themselves: a noisy series raises its own bar within minutes, and a quiet
+ * one is not made deaf by its neighbours.
  *
  * The order in which slots are learned is that of the batch, so the same
  * stream gives the same bits.
@@ -26,9 +27,12 @@
 #define KNEE 20.0
 #define SLOPE_MIN 0.5
 #define SLOPE_MAX 6.0
-#define SHRINK 20.0
-#define MEMORY 1440.0 /* blocks of one series */
-#define POOL 200000.0 /* blocks of all, then the older half counts half */
+#define SHRINK 20.0 /* most blocks that the pool's location is worth... */
+#define SHRINK_MIN 0.5
+#define SHRINK_SCALE 10.0 /* ...and those that its scale is worth */
+#define MATURE 5          /* blocks of a series before it speaks for others */
+#define MEMORY 1440.0     /* blocks of one series */
+#define POOL 200000.0     /* blocks of all, then the older half counts half */
 
 #define EULER 0.57722
 #define GUMBEL_SCALE 0.77970 /* of a Gumbel's deviation: sqrt(6) / pi */
@@ -41,7 +45,8 @@ struct tail_slot {
 };
 
 struct pool {
-    double mean, square, blocks;
+    double mean, square, blocks; /* square: within a series */
+    double around;               /* of all values around the pool's mean */
     double bins[BINS]; /* maxima whose standardised value falls there */
     double total;
 };
@@ -99,21 +104,35 @@ static void set_fit(struct tail *tail)
     tail->stale = 0;
 }
 
+/* Blocks that the pool's mean is worth: the variance within series against
+ * that between them (James and Stein 1961). */
+static double worth_of_pool(const struct tail *tail, double within)
+{
+    double between = tail->pool.around - within;
+
+    if (tail->pool.blocks < SHRINK || between <= 0) {
+        return SHRINK;
+    }
+    return fmin(fmax(within / between, SHRINK_MIN), SHRINK);
+}
+
+static double blend(double value, double weight, double prior, double worth)
+{
+    return (value * weight + prior * worth) / (weight + worth);
+}
+
 static void set_slot(const struct tail *tail, struct tail_slot *slot)
 {
     const struct tail_options *options = &tail->options;
     const struct pool *pool = &tail->pool;
-    double prior_deviation = options->scale / GUMBEL_SCALE;
-    double prior_mean = options->location + EULER * options->scale;
+    double deviation = options->scale / GUMBEL_SCALE;
     double n = fmin(slot->blocks, MEMORY), mean, square;
 
-    mean = (pool->mean * pool->blocks + prior_mean * SHRINK) /
-           (pool->blocks + SHRINK);
-    square = (pool->square * pool->blocks +
-              prior_deviation * prior_deviation * SHRINK) /
-             (pool->blocks + SHRINK);
-    mean = ((double)slot->mean * n + mean * SHRINK) / (n + SHRINK);
-    square = ((double)slot->square * n + square * SHRINK) / (n + SHRINK);
+    mean = blend(pool->mean, pool->blocks,
+                 options->location + EULER * options->scale, SHRINK);
+    square = blend(pool->square, pool->blocks, deviation * deviation, SHRINK);
+    mean = blend((double)slot->mean, n, mean, worth_of_pool(tail, square));
+    square = blend((double)slot->square, n, square, SHRINK_SCALE);
     slot->scale = (float)fmax(GUMBEL_SCALE * sqrt(square), options->scale_min);
     slot->location = (float)(mean - EULER * (double)slot->scale);
 }
@@ -190,21 +209,21 @@ double tail_value(const struct tail *tail, uint32_t slot, double rate)
     return (double)s->location + (double)s->scale * z;
 }
 
-static void pool_add(struct tail *tail, const struct tail_slot *slot, double z,
-                     double value)
+/* Spread within a series, and of all around the mean of all. */
+static void pool_spread(struct pool *pool, const struct tail_slot *slot,
+                        double value)
 {
-    struct pool *pool = &tail->pool;
-    double mean = slot->blocks == 0 ? value : (double)slot->mean;
+    double far = value - pool->mean, own = value - (double)slot->mean;
+    double n = fmin(slot->blocks, MEMORY);
+
+    pool->around += (far * far - pool->around) / pool->blocks;
+    pool->square += (own * own * n / (n + 1) - pool->square) / pool->blocks;
+}
+
+static void pool_tail(struct pool *pool, double z)
+{
     unsigned i;
 
-    pool->blocks = fmin(pool->blocks + 1, POOL);
-    pool->mean += (value - pool->mean) / pool->blocks;
-    if (slot->blocks > 0) { /* spread within a series, not between them */
-        double n = fmin(slot->blocks, MEMORY);
-        double square = (value - mean) * (value - mean) * n / (n + 1);
-
-        pool->square += (square - pool->square) / pool->blocks;
-    }
     pool->bins[bin_of(z)] += 1;
     pool->total += 1;
     if (pool->total > POOL) {
@@ -212,6 +231,21 @@ static void pool_add(struct tail *tail, const struct tail_slot *slot, double z,
             pool->bins[i] /= 2;
         }
         pool->total /= 2;
+    }
+}
+
+static void pool_add(struct tail *tail, const struct tail_slot *slot, double z,
+                     double value)
+{
+    struct pool *pool = &tail->pool;
+
+    pool->blocks = fmin(pool->blocks + 1, POOL);
+    pool->mean += (value - pool->mean) / pool->blocks;
+    if (slot->blocks > 0) {
+        pool_spread(pool, slot, value);
+    }
+    if (slot->blocks >= MATURE) {
+        pool_tail(pool, z);
     }
 }
 
@@ -264,6 +298,7 @@ void tail_save(const struct tail *tail, const uint8_t *used, struct buf *to)
     buf_put_f64(to, pool->total);
     buf_put_f64(to, pool->mean);
     buf_put_f64(to, pool->square);
+    buf_put_f64(to, pool->around);
     buf_put_f64(to, pool->blocks);
     for (i = 0; i < tail->options.max; i++) {
         const struct tail_slot *s = &tail->slots[i];
@@ -292,6 +327,7 @@ int tail_restore(struct tail *tail, const uint8_t *used, struct cursor *from,
     pool->total = cursor_f64(from);
     pool->mean = cursor_f64(from);
     pool->square = cursor_f64(from);
+    pool->around = cursor_f64(from);
     pool->blocks = cursor_f64(from);
     for (i = 0; i < tail->options.max; i++) {
         struct tail_slot *s = &tail->slots[i];

@@ -1,10 +1,10 @@
 /*
- * The outbox. There is at most one item for an alert: a newer state takes the
+ * The mailbag. There is at most one item for an alert: a newer state takes the
  * place of an older one that was not told yet, so a receiver that was away for
  * an hour hears how things are, not how they went; and memory is bounded by
  * the number of alerts, not by the time that somebody was away.
  */
-#include "outbox.h"
+#include "mailbag.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,35 +13,35 @@
 #define RETELL (300u * (uint64_t)SECOND) /* Alertmanager hears of an end */
 #define STALE (600u * (uint64_t)SECOND)  /* without a word it is forgotten */
 
-int outbox_init(struct outbox *outbox, uint32_t max, struct err *err)
+int mailbag_init(struct mailbag *mailbag, uint32_t max, struct err *err)
 {
-    *outbox = (struct outbox){.max = max};
-    outbox->items = calloc(max, sizeof(*outbox->items));
-    return outbox->items == NULL
+    *mailbag = (struct mailbag){.max = max};
+    mailbag->items = calloc(max, sizeof(*mailbag->items));
+    return mailbag->items == NULL
                ? err_set(err, ERR_SYSTEM, "no memory for %u alerts", max)
                : 0;
 }
 
-static void free_item(struct outbox *outbox, uint32_t index)
+static void free_item(struct mailbag *mailbag, uint32_t index)
 {
-    struct outbox_item *item = outbox->items[index];
+    struct mailbag_item *item = mailbag->items[index];
 
     if (item != NULL) {
         free(item->texts);
         free(item);
-        outbox->items[index] = NULL;
+        mailbag->items[index] = NULL;
     }
 }
 
-void outbox_release(struct outbox *outbox)
+void mailbag_release(struct mailbag *mailbag)
 {
     uint32_t i;
 
-    for (i = 0; outbox->items != NULL && i < outbox->max; i++) {
-        free_item(outbox, i);
+    for (i = 0; mailbag->items != NULL && i < mailbag->max; i++) {
+        free_item(mailbag, i);
     }
-    free(outbox->items);
-    outbox->items = NULL;
+    free(mailbag->items);
+    mailbag->items = NULL;
 }
 
 /* ------------------------------------------------------------------ copies */
@@ -93,39 +93,39 @@ static char *copy_alert(struct tocsin_alert *to,
 
 /* ------------------------------------------------------------------- items */
 
-static uint32_t find(const struct outbox *outbox, struct tocsin_span id)
+static uint32_t find(const struct mailbag *mailbag, struct tocsin_span id)
 {
     uint32_t i;
 
-    for (i = 0; i < outbox->max; i++) {
-        if (outbox->items[i] != NULL &&
-            tocsin_span_eq(outbox->items[i]->alert.id, id)) {
+    for (i = 0; i < mailbag->max; i++) {
+        if (mailbag->items[i] != NULL &&
+            tocsin_span_eq(mailbag->items[i]->alert.id, id)) {
             return i;
         }
     }
-    return outbox->max;
+    return mailbag->max;
 }
 
-static uint32_t find_free(const struct outbox *outbox)
+static uint32_t find_free(const struct mailbag *mailbag)
 {
     uint32_t i;
 
-    for (i = 0; i < outbox->max; i++) {
-        if (outbox->items[i] == NULL) {
+    for (i = 0; i < mailbag->max; i++) {
+        if (mailbag->items[i] == NULL) {
             return i;
         }
     }
-    return outbox->max;
+    return mailbag->max;
 }
 
-static bool is_change(const struct outbox_item *item,
+static bool is_change(const struct mailbag_item *item,
                       const struct tocsin_alert *alert)
 {
     return !tocsin_span_eq(item->alert.state, alert->state) ||
            !tocsin_span_eq(item->alert.severity, alert->severity);
 }
 
-static int replace(struct outbox_item *item, const struct tocsin_alert *alert,
+static int replace(struct mailbag_item *item, const struct tocsin_alert *alert,
                    uint64_t now)
 {
     struct tocsin_alert copy;
@@ -146,59 +146,59 @@ static int replace(struct outbox_item *item, const struct tocsin_alert *alert,
     return 0;
 }
 
-static struct outbox_item *new_item(struct outbox *outbox)
+static struct mailbag_item *new_item(struct mailbag *mailbag)
 {
-    struct outbox_item *item = calloc(1, sizeof(*item));
+    struct mailbag_item *item = calloc(1, sizeof(*item));
 
     if (item != NULL) {
-        item->serial = ++outbox->serial;
+        item->serial = ++mailbag->serial;
     }
     return item;
 }
 
-int outbox_put(struct outbox *outbox, const struct tocsin_alert *alert,
-               uint64_t now)
+int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
+                uint64_t now)
 {
-    uint32_t index = find(outbox, alert->id);
+    uint32_t index = find(mailbag, alert->id);
 
     if (tocsin_span_eq(alert->state, TOCSIN_SPAN("pending")) ||
-        (index == outbox->max &&
+        (index == mailbag->max &&
          tocsin_span_eq(alert->state, TOCSIN_SPAN("resolved")))) {
         return 0; /* nobody was told, so nobody needs to know of its end */
     }
-    if (index == outbox->max) {
-        index = find_free(outbox);
-        if (index < outbox->max) {
-            outbox->items[index] = new_item(outbox);
+    if (index == mailbag->max) {
+        index = find_free(mailbag);
+        if (index < mailbag->max) {
+            mailbag->items[index] = new_item(mailbag);
         }
     }
-    if (index == outbox->max || outbox->items[index] == NULL ||
-        replace(outbox->items[index], alert, now) != 0) {
-        if (index < outbox->max && outbox->items[index] != NULL &&
-            outbox->items[index]->texts == NULL) {
-            free_item(outbox, index);
+    if (index == mailbag->max || mailbag->items[index] == NULL ||
+        replace(mailbag->items[index], alert, now) != 0) {
+        if (index < mailbag->max && mailbag->items[index] != NULL &&
+            mailbag->items[index]->texts == NULL) {
+            free_item(mailbag, index);
         }
-        outbox->dropped++;
+        mailbag->dropped++;
         return -1;
     }
     return 0;
 }
 
-uint64_t outbox_due(const struct outbox *outbox, const struct outbox_item *item,
-                    uint32_t receiver)
+uint64_t mailbag_due(const struct mailbag *mailbag,
+                     const struct mailbag_item *item, uint32_t receiver)
 {
     if (item->told[receiver] < item->change) {
         /* An end of what this one never heard of is no news to it. */
         return item->over && item->told[receiver] == 0 ? UINT64_MAX : 0;
     }
-    if (outbox->kinds[receiver] != RECEIVER_ALERTMANAGER) {
+    if (mailbag->kinds[receiver] != RECEIVER_ALERTMANAGER) {
         return UINT64_MAX;
     }
-    return item->sent[receiver] + outbox->resend;
+    return item->sent[receiver] + mailbag->resend;
 }
 
-static bool is_done(const struct outbox *outbox, const struct outbox_item *item,
-                    uint64_t now)
+static bool is_done(const struct mailbag *mailbag,
+                    const struct mailbag_item *item, uint64_t now)
 {
     uint32_t i;
 
@@ -208,24 +208,24 @@ static bool is_done(const struct outbox *outbox, const struct outbox_item *item,
     if (!item->over) {
         return false;
     }
-    for (i = 0; i < outbox->receivers; i++) {
-        if (outbox->kinds[i] == RECEIVER_ALERTMANAGER
+    for (i = 0; i < mailbag->receivers; i++) {
+        if (mailbag->kinds[i] == RECEIVER_ALERTMANAGER
                 ? now - item->ended < RETELL
-                : outbox_due(outbox, item, i) == 0) {
+                : mailbag_due(mailbag, item, i) == 0) {
             return false;
         }
     }
     return true;
 }
 
-void outbox_sweep(struct outbox *outbox, uint64_t now)
+void mailbag_sweep(struct mailbag *mailbag, uint64_t now)
 {
     uint32_t i;
 
-    for (i = 0; i < outbox->max; i++) {
-        if (outbox->items[i] != NULL &&
-            is_done(outbox, outbox->items[i], now)) {
-            free_item(outbox, i);
+    for (i = 0; i < mailbag->max; i++) {
+        if (mailbag->items[i] != NULL &&
+            is_done(mailbag, mailbag->items[i], now)) {
+            free_item(mailbag, i);
         }
     }
 }

@@ -2,19 +2,19 @@
  * What is to be told to whom: the newest state of each alert, and how much of
  * it each receiver knows. Not thread safe: notify.c holds the lock.
  */
-#ifndef TOCSIN_OUTBOX_H
-#define TOCSIN_OUTBOX_H
+#ifndef TOCSIN_MAILBAG_H
+#define TOCSIN_MAILBAG_H
 
 #include <stdbool.h>
 
 #include "../../shared/alert_codec.h"
 #include "../base/err.h"
 
-#define OUTBOX_RECEIVERS_MAX 33
+#define MAILBAG_RECEIVERS_MAX 33
 
 enum receiver_kind { RECEIVER_ALERTMANAGER, RECEIVER_WEBHOOK, RECEIVER_SMTP };
 
-struct outbox_item {
+struct mailbag_item {
     struct tocsin_alert alert; /* its texts are in `texts` */
     char *texts;
     bool over;       /* resolved */
@@ -22,31 +22,31 @@ struct outbox_item {
     uint64_t heard;  /* when we last heard of it, monotonic us */
     uint64_t ended;  /* when we heard of its end; 0: it fires */
     uint32_t change; /* number of its last change of state */
-    uint32_t told[OUTBOX_RECEIVERS_MAX]; /* the change each knows of */
-    uint64_t sent[OUTBOX_RECEIVERS_MAX]; /* when it was last told */
+    uint32_t told[MAILBAG_RECEIVERS_MAX]; /* the change each knows of */
+    uint64_t sent[MAILBAG_RECEIVERS_MAX]; /* when it was last told */
 };
 
-struct outbox {
-    struct outbox_item **items; /* [max]; NULL: free */
+struct mailbag {
+    struct mailbag_item **items; /* [max]; NULL: free */
     uint32_t max, receivers;
-    enum receiver_kind kinds[OUTBOX_RECEIVERS_MAX];
+    enum receiver_kind kinds[MAILBAG_RECEIVERS_MAX];
     uint64_t resend; /* us */
     uint64_t serial; /* items so far */
     uint64_t dropped;
 };
 
-int outbox_init(struct outbox *outbox, uint32_t max, struct err *err);
-void outbox_release(struct outbox *outbox);
+int mailbag_init(struct mailbag *mailbag, uint32_t max, struct err *err);
+void mailbag_release(struct mailbag *mailbag);
 
 /* Copies; -1 when there is no room (counted). */
-int outbox_put(struct outbox *outbox, const struct tocsin_alert *alert,
-               uint64_t now);
+int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
+                uint64_t now);
 
 /* When this receiver is to be told of that item; UINT64_MAX: never. */
-uint64_t outbox_due(const struct outbox *outbox, const struct outbox_item *item,
-                    uint32_t receiver);
+uint64_t mailbag_due(const struct mailbag *mailbag,
+                     const struct mailbag_item *item, uint32_t receiver);
 
 /* Forgets what everybody knows of. */
-void outbox_sweep(struct outbox *outbox, uint64_t now);
+void mailbag_sweep(struct mailbag *mailbag, uint64_t now);
 
 #endif
