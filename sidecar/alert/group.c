@@ -183,7 +183,7 @@ static bool users_agree(const struct tally *tally, enum scope scope)
            2u * tally->bad[scope] >= tally->all[scope];
 }
 
-/* A sibling that is well, below the same upstream or region. */
+/* A sibling that is well: another peer of the same upstream. */
 static bool has_well_sibling(const struct group *group,
                              const struct standings *standings,
                              const struct identity *who)
@@ -192,13 +192,9 @@ static bool has_well_sibling(const struct group *group,
 
     for (i = 0; i < who->link_count; i++) {
         const struct standing *wide = at(standings, who->links[i]);
-        const struct tally *tally;
 
-        if (wide == NULL || !group_is_wider(wide->identity, who)) {
-            continue;
-        }
-        tally = &group->tallies[wide->identity->slot];
-        if (tally->all[who->scope] >= 2 && !agree(tally, who->scope)) {
+        if (wide != NULL && wide->identity->scope == SCOPE_UPSTREAM &&
+            !agree(&group->tallies[wide->identity->slot], who->scope)) {
             return true;
         }
     }
@@ -229,6 +225,25 @@ static bool parts_agree(const struct tally *tally, const struct standing *row)
     return all == 0 || bad > 0 || row->orphan >= SETTLE;
 }
 
+/* Most of those who use an upstream are well: then its peers are not to blame
+ * for the few who are not, even where they know of no other users. */
+static bool users_of_upstream_agree(const struct group *group,
+                                    const struct standings *standings,
+                                    const struct identity *who)
+{
+    uint32_t i;
+
+    for (i = 0; i < who->link_count; i++) {
+        const struct standing *wide = at(standings, who->links[i]);
+
+        if (wide != NULL && wide->identity->scope == SCOPE_UPSTREAM &&
+            !users_agree(&group->tallies[wide->identity->slot], SCOPE_ROUTE)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_possible(const struct group *group,
                         const struct standings *standings,
                         const struct standing *row)
@@ -246,7 +261,8 @@ static bool is_possible(const struct group *group,
     }
     users = users_agree(tally, SCOPE_ROUTE);
     if (who->scope == SCOPE_PEER) {
-        return users || has_well_sibling(group, standings, who);
+        return has_well_sibling(group, standings, who) ||
+               (users && users_of_upstream_agree(group, standings, who));
     }
     return users || tally->bad[SCOPE_UPSTREAM] >= 2;
 }
