@@ -22,6 +22,8 @@ static void ngx_http_tocsin_add_unresolved(ngx_http_tocsin_request_t *tr,
     uint64_t now);
 static ngx_http_tocsin_exchange_t *ngx_http_tocsin_add_exchange(
     ngx_http_tocsin_request_t *tr, ngx_uint_t i, uint64_t now);
+static void ngx_http_tocsin_resolved_name(ngx_http_request_t *r,
+    ngx_http_upstream_resolved_t *ur, ngx_str_t *name);
 static enum tocsin_error ngx_http_tocsin_state_error(ngx_http_request_t *r,
     ngx_http_upstream_state_t *state);
 static ngx_http_tocsin_place_t *ngx_http_tocsin_place_of_name(
@@ -187,8 +189,7 @@ ngx_http_tocsin_add_exchange(ngx_http_tocsin_request_t *tr, ngx_uint_t i,
     ur = u ? u->resolved : NULL;
 
     if (ur) {
-        ex->name = ur->host;
-        ex->name.len = ngx_min(ex->name.len, TOCSIN_TEXT_MAX);
+        ngx_http_tocsin_resolved_name(r, ur, &ex->name);
     }
 
     for (prev = &tr->exchanges; *prev; prev = &(*prev)->next) {
@@ -201,6 +202,32 @@ ngx_http_tocsin_add_exchange(ngx_http_tocsin_request_t *tr, ngx_uint_t i,
     *prev = ex;
 
     return ex;
+}
+
+
+/* as of an upstream of the configuration: with its port if it has one */
+
+static void
+ngx_http_tocsin_resolved_name(ngx_http_request_t *r,
+    ngx_http_upstream_resolved_t *ur, ngx_str_t *name)
+{
+    u_char  *p;
+
+    *name = ur->host;
+
+    if (ur->port && !ur->no_port) {
+
+        p = ngx_pnalloc(r->pool, ur->host.len + sizeof(":65535") - 1);
+
+        if (p) {
+            name->data = p;
+            name->len = ngx_sprintf(p, "%V:%ui", &ur->host,
+                                    (ngx_uint_t) ur->port)
+                        - p;
+        }
+    }
+
+    name->len = ngx_min(name->len, TOCSIN_TEXT_MAX);
 }
 
 

@@ -1,0 +1,203 @@
+"""Each directive: what it takes, and what it says of what it does not."""
+
+import re
+
+import pytest
+
+REDIS = "tocsin_redis redis://127.0.0.1:6379;"
+
+IN_LOCATION = """
+    tocsin on;
+    server {{ listen @port@; location / {{ {} return 200; }} }}
+"""
+
+
+def http(text):
+    return f"{REDIS}\n{text}\n{IN_LOCATION.format('')}"
+
+
+def location(text):
+    return REDIS + IN_LOCATION.format(text)
+
+
+GOOD = [
+    # without Redis, nothing is asked for
+    "server { listen @port@; }",
+    "tocsin off; server { listen @port@; }",
+    # of Redis
+    "tocsin_redis redis://127.0.0.1; tocsin on; server { listen @port@; }",
+    "tocsin_redis redis://127.0.0.1:6380/3 redis://127.0.0.1:6381/3;"
+    " tocsin on; server { listen @port@; }",
+    "tocsin_redis redis://[::1]:6379; tocsin on; server { listen @port@; }",
+    "tocsin_redis unix:/run/redis.sock; tocsin on; server { listen @port@; }",
+    "tocsin_redis unix:/run/redis.sock?db=2; tocsin on;"
+    " server { listen @port@; }",
+    "tocsin_redis redis://127.0.0.1 timeout=500ms; tocsin on;"
+    " server { listen @port@; }",
+    http("tocsin_stream edge;"),
+    http("tocsin_stream eu-west_1:edge.v2 maxlen=5000 shards=64;"),
+    http("tocsin_zone 1m;"),
+    http("tocsin_buffer 64k;"),
+    http("tocsin_buffer 32m flush=250ms;"),
+    http("tocsin_cloud 10.0.0.0/8 aws;"),
+    http("tocsin_cloud 10.1.2.3 azure westeurope;"),
+    http("tocsin_cloud fd00::/8 gcp europe-west4 europe-west4-a;"),
+    http("tocsin_cloud upstream:api my_own_2 'New York' rack-7;"),
+    http("tocsin_cloud 10.0.0.0/8 alibaba_cloud; tocsin_cloud 10.1.0.0/16 aws;"),
+    location("tocsin_route '/api/:id';"),
+    location('tocsin_route "$request_method $server_name";'),
+    location("tocsin_label tier gold; tocsin_label who $remote_user;"),
+    location("tocsin_label tier ''; tocsin_field agent ${http_user_agent};"),
+    location("tocsin_sample 1;"),
+    location("tocsin_sample 0.001;"),
+    location("tocsin_sample 10%;"),
+    location("tocsin_sample 0.5% keep=errors slow=2s;"),
+    location("tocsin off;"),
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_good(nginx_test, text):
+    code, said = nginx_test(text)
+    assert code == 0, said
+    assert "[warn]" not in said
+
+
+BAD = [
+    # (configuration, what the message must hold)
+    (http("tocsin maybe;"), 'it must be "on" or "off"'),
+    ("tocsin on; server { listen @port@; }",
+     '"tocsin on" needs "tocsin_redis URL"'),
+    ("server { listen @port@; location /a { tocsin_alerts; } }",
+     '"tocsin_alerts" needs "tocsin_redis URL"'),
+    ("server { listen @port@; tocsin_redis redis://127.0.0.1; }",
+     "is not allowed here"),
+    ("tocsin_redis;", "invalid number of arguments"),
+    ("tocsin_redis http://127.0.0.1;", "redis://.*unix:"),
+    ("tocsin_redis 127.0.0.1:6379;", "redis://.*unix:"),
+    ("tocsin_redis redis://127.0.0.1:99999;", "port|URL"),
+    ("tocsin_redis redis://127.0.0.1/x;", "database|db|DB"),
+    ("tocsin_redis rediss://127.0.0.1;", "TLS and Sentinel are not supported"),
+    ("tocsin_redis sentinel://mymaster@127.0.0.1;",
+     "TLS and Sentinel are not supported"),
+    ("tocsin_redis redis://127.0.0.1 tls=on;", "TLS is not supported"),
+    ("tocsin_redis redis://127.0.0.1 ca=/etc/ca.pem;", "TLS is not supported"),
+    ("tocsin_redis timeout=1s;", "has no URL"),
+    ("tocsin_redis redis://127.0.0.1 user=edge;", "without \"password_file=\""),
+    ("tocsin_redis redis://127.0.0.1 password=secret;",
+     'invalid parameter "password=secret".*"user=", "password_file="'),
+    ("tocsin_redis redis://127.0.0.1 password_file=/no/such/file;",
+     "/no/such/file.*failed"),
+    ("tocsin_redis redis://127.0.0.1 password_file=/tmp;",
+     "must be a file that holds the password"),
+    ("tocsin_redis redis://127.0.0.1 timeout=1ms;", "from 10ms to 60s"),
+    ("tocsin_redis redis://127.0.0.1 timeout=soon;", "from 10ms to 60s"),
+    (http("tocsin_redis redis://127.0.0.2;"), "duplicate"),
+    (http("tocsin_stream '';"), "characters a-z A-Z 0-9 _ . : -"),
+    (http("tocsin_stream 'a{0}b';"), "characters a-z A-Z 0-9 _ . : -"),
+    (http("tocsin_stream 'a b';"), "characters a-z A-Z 0-9 _ . : -"),
+    (http(f"tocsin_stream {'x' * 65};"), "1 to 64 of the characters"),
+    (http("tocsin_stream t maxlen=10;"), "number of entries from 1000"),
+    (http("tocsin_stream t maxlen=many;"), "number of entries from 1000"),
+    (http("tocsin_stream t shards=0;"), "from 1 to 64"),
+    (http("tocsin_stream t shards=65;"), "from 1 to 64"),
+    (http("tocsin_stream t keep=1;"), '"maxlen=" or "shards="'),
+    (http("tocsin_stream a; tocsin_stream b;"), "duplicate"),
+    (http("tocsin_zone 4k;"), "from 1m to 1024m"),
+    (http("tocsin_zone large;"), "from 1m to 1024m"),
+    (http("tocsin_zone 8m; tocsin_zone 8m;"), "duplicate"),
+    (http("tocsin_buffer 1k;"), "from 64k to 1024m"),
+    (http("tocsin_buffer 1m flush=0;"), "from 1ms to 10s"),
+    (http("tocsin_buffer 1m flush=1m;"), "from 1ms to 10s"),
+    (http("tocsin_buffer 1m often;"), 'it may be "flush="'),
+    (http("tocsin_buffer 1m; tocsin_buffer 2m;"), "duplicate"),
+    (http("tocsin_cloud 10.0.0.0/8;"), "invalid number of arguments"),
+    (http("tocsin_cloud 10.0.0.0/8 AWS;"),
+     "aws, azure, gcp, alibaba_cloud, tencent_cloud"),
+    (http("tocsin_cloud 10.0.0.0/8 '';"), "aws, azure, gcp"),
+    (http("tocsin_cloud 10.0.0.0/33 aws;"), "10.0.0.0/8.*upstream:NAME"),
+    (http("tocsin_cloud backend aws;"), "10.0.0.0/8.*upstream:NAME"),
+    (http("tocsin_cloud upstream: aws;"), "without a name"),
+    (http("tocsin_cloud 10.0.0.0/8 aws; tocsin_cloud 10.0.0.0/8 gcp;"),
+     'duplicate network "10.0.0.0/8"'),
+    (http("tocsin_cloud upstream:a aws; tocsin_cloud upstream:A gcp;"),
+     'duplicate "upstream:A"'),
+    (http(f"tocsin_cloud 10.0.0.0/8 aws {'r' * 256};"), "longer than 255"),
+    (location("tocsin_route '';"), "from 1 to 255 bytes"),
+    (location("tocsin_route a; tocsin_route b;"), "duplicate"),
+    (location("tocsin_route $no_such_variable_xyz;"),
+     'unknown "no_such_variable_xyz" variable'),
+    (location("tocsin_label 1st x;"), "must not begin with a digit"),
+    (location("tocsin_label a-b x;"), "characters a-z A-Z 0-9 _"),
+    (location("tocsin_label '' x;"), "characters a-z A-Z 0-9 _"),
+    (location(f"tocsin_label {'n' * 64} x;"), "from 1 to 63"),
+    (location("tocsin_label a x; tocsin_label a y;"), 'duplicate "a"'),
+    (location(f"tocsin_field a {'v' * 256};"), "longer than 255 bytes"),
+    (location("".join(f"tocsin_label l{i} x;" for i in range(17))),
+     "at most 16 may"),
+    (location("".join(f"tocsin_label l{i} {'%' * 100};" for i in range(4))),
+     "at most 1023 may be sent"),
+    (location("tocsin_sample 0;"), "from 0.001 to 1 or from 0.1% to 100%"),
+    (location("tocsin_sample 2;"), "from 0.001 to 1 or from 0.1% to 100%"),
+    (location("tocsin_sample 200%;"), "from 0.001 to 1 or from 0.1% to 100%"),
+    (location("tocsin_sample half;"), "from 0.001 to 1 or from 0.1% to 100%"),
+    (location("tocsin_sample 1 keep=all;"), '"keep=errors" or "slow=TIME"'),
+    (location("tocsin_sample 1 slow=0;"), "such as 500ms or 2s"),
+    (location("tocsin_sample 1; tocsin_sample 1;"), "duplicate"),
+]
+
+
+@pytest.mark.parametrize("text, message", BAD)
+def test_bad(nginx_test, text, message):
+    code, said = nginx_test(text)
+    assert code != 0
+    emerg = [line for line in said.splitlines() if "[emerg]" in line]
+    assert re.search(message, " ".join(emerg)), said
+
+
+WARN = [
+    (http("tocsin_cloud 10.0.0.0/8 aliyun;"),
+     'provider "aliyun".*usual name is "alibaba_cloud"'),
+    (http("tocsin_cloud 10.0.0.1/8 aws;"), "low address bits"),
+]
+
+
+@pytest.mark.parametrize("text, message", WARN)
+def test_warning(nginx_test, text, message):
+    code, said = nginx_test(text)
+    assert code == 0
+    assert re.search(rf"\[warn\].*{message}", said), said
+
+
+def test_password_file_of_everybody(nginx_test, tmp):
+    secret = tmp / "secret"
+    secret.write_text("hunter2\n")
+    text = (f"tocsin_redis redis://127.0.0.1 user=u password_file={secret};"
+            " tocsin on; server { listen @port@; }")
+
+    secret.chmod(0o644)
+    code, said = nginx_test(text)
+    assert code == 0
+    assert "accessible to everybody" in said
+    assert "hunter2" not in said
+
+    secret.chmod(0o600)
+    code, said = nginx_test(text)
+    assert code == 0
+    assert "[warn]" not in said
+
+    secret.write_text("")
+    code, said = nginx_test(text)
+    assert code != 0
+    assert "must be a file that holds the password" in said
+
+
+def test_password_file_is_relative_to_the_configuration(nginx_test, tmp):
+    secret = tmp / "secret"
+    secret.write_text("hunter2\n")
+    secret.chmod(0o600)
+    code, said = nginx_test(
+        "tocsin_redis redis://127.0.0.1 password_file=../secret;"
+        " tocsin on; server { listen @port@; }"
+    )
+    assert code == 0, said
