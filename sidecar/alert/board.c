@@ -215,7 +215,8 @@ static void put_standing(const struct alerts *alerts, struct buf *to,
 /* --------------------------------------------------------------- roll-ups */
 
 struct sum {
-    double rate, errors, p50, p95, inflight, timed;
+    double rate, errors, p50, p95, inflight;
+    double rate50, rate95; /* of those whose quantile is known */
     float score;
     uint32_t series;
 };
@@ -234,11 +235,19 @@ static void add(struct sum *sum, const struct standing *row)
     sum->errors += rate * known(row->errors);
     sum->inflight += known(row->inflight);
     sum->score = fmaxf(sum->score, row->score);
-    if (!isnan(row->latency_p50) && !isnan(row->latency_p95)) {
-        sum->timed += rate;
+    if (!isnan(row->latency_p50)) {
+        sum->rate50 += rate;
         sum->p50 += rate * (double)row->latency_p50;
+    }
+    if (!isnan(row->latency_p95)) {
+        sum->rate95 += rate;
         sum->p95 += rate * (double)row->latency_p95;
     }
+}
+
+static double mean(double sum, double weight)
+{
+    return weight > 0 ? sum / weight : (double)NAN;
 }
 
 /* Every request is in one route's series, so that these add up to the whole.
@@ -268,9 +277,9 @@ static void put_total(struct alerts *alerts)
     row.labels = row.feature = row.spark = tocsin_span_of("", 0);
     row.score = (double)sum.score;
     row.rate = sum.rate;
-    row.errors = sum.rate > 0 ? sum.errors / sum.rate : (double)NAN;
-    row.latency_p50 = sum.timed > 0 ? sum.p50 / sum.timed : (double)NAN;
-    row.latency_p95 = sum.timed > 0 ? sum.p95 / sum.timed : (double)NAN;
+    row.errors = mean(sum.errors, sum.rate);
+    row.latency_p50 = mean(sum.p50, sum.rate50);
+    row.latency_p95 = mean(sum.p95, sum.rate95);
     row.inflight = sum.inflight;
     put_row(&alerts->rollups, &row);
 }
