@@ -1,0 +1,657 @@
+"""From the log phase to Redis, through everything that can happen between.
+
+The yardstick is the same everywhere: what the module says it emitted,
+delivered, dropped and still holds adds up, and the streams hold exactly the
+delivered ones, told apart by (src, seq).
+"""
+
+import collections
+import os
+import re
+import signal
+import socket
+import threading
+
+import pytest
+
+from backend import hang
+from harness import Load, wait_until
+
+HTTP = """
+tocsin on;
+tocsin_redis @redis@;
+@more@
+server {
+    listen @port@;
+    server_name shop.example;
+    location / { return 200 "ok"; }
+    location /error { return 500; }
+    location /b { return 200; }
+    location /c { return 200; }
+    location /_alerts { tocsin off; tocsin_alerts; }
+}
+"""
+
+MODULES = "/usr/lib/nginx/modules"
+
+
+@pytest.fixture
+def nginx(start_nginx):
+    def start(url, more="", **options):
+        return start_nginx(HTTP, redis=url, more=more, **options)
+
+    return start
+
+
+Counters = collections.namedtuple(
+    "Counters", "emitted delivered buffered dropped"
+)
+
+
+def counters(nginx):
+    """The counters of all workers; they add up in every single answer."""
+    dropped, found = {}, {}
+    for line in nginx.get("/_alerts/metrics").text.splitlines():
+        match = re.fullmatch(
+            r'tocsin_events_(\w+?)(?:_total)?(?:\{reason="(\w+)"\})? (\d+)',
+            line,
+        )
+        if not match:
+            continue
+        name, reason, value = match.groups()
+        if name == "dropped":
+            dropped[reason] = int(value)
+        else:
+            found[name] = int(value)
+    now = Counters(dropped=dropped, **found)
+    assert (now.emitted
+            == now.delivered + now.buffered + sum(dropped.values())), now
+    return now
+
+
+def drained(nginx, emitted=0, timeout=20):
+    """Wait until so many were emitted and nothing is buffered; the counters.
+
+    A client has its answer a little before the log phase of the request.
+    """
+    def empty():
+        now = counters(nginx)
+        return now if now.buffered == 0 and now.emitted >= emitted else None
+
+    return wait_until(empty, timeout, "empty rings")
+
+
+def settled(nginx, emitted):
+    """The counters, once so many were emitted; None before."""
+    now = counters(nginx)
+    return now if now.emitted >= emitted else None
+
+
+def numbers(redis, stream="tocsin:request"):
+    """src -> its seqs as they stand in the stream, repeats included."""
+    seqs = collections.defaultdict(list)
+    for entry in redis.entries(stream):
+        seqs[entry["src"]].append(int(entry["seq"]))
+    return seqs
+
+
+def distinct(redis, *streams):
+    return sum(
+        len(set(seqs))
+        for stream in streams or ["tocsin:request"]
+        for seqs in numbers(redis, stream).values()
+    )
+
+
+def assert_no_gap(redis):
+    for src, seqs in numbers(redis).items():
+        assert set(seqs) == set(range(1, max(seqs) + 1)), src
+
+
+def assert_all_arrived(nginx, redis, emitted=None):
+    """Everything was delivered, once as far as Redis remembers."""
+    now = drained(nginx, emitted or 0)
+    assert sum(now.dropped.values()) == 0, now
+    assert emitted is None or now.emitted == emitted
+    assert distinct(redis) == now.delivered == now.emitted
+    assert_no_gap(redis)
+    return now
+
+
+# ------------------------------------------------------------------ all is well
+
+
+def test_every_event_once(redis, nginx):
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(2000)
+    now = assert_all_arrived(server, redis, load.sent)
+    seqs = numbers(redis)
+    assert sum(len(s) for s in seqs.values()) == now.emitted, "no repeats"
+    for src, s in seqs.items():
+        assert s == sorted(s)
+        assert re.fullmatch(r"[\w.-]+/\d+/[0-9a-f]+-[0-9a-f]+", src)
+
+
+def test_events_arrive_without_further_ones(redis, nginx):
+    server = nginx(redis.url, workers=1)
+    server.get("/")
+    redis.wait_entries("tocsin:request", 1)
+    assert drained(server, 1).delivered == 1
+
+
+def test_counters_add_up_in_every_look(redis, nginx):
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        for _ in range(300):
+            counters(server)
+        load.wait_for(1)
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_beats_tell_the_counters(redis, nginx):
+    server = nginx(redis.url, workers=1)
+    for _ in range(5):
+        server.get("/")
+    (beat, *_) = redis.wait_entries(
+        "tocsin:beat", 1, where=lambda e: e["delivered"] == "5")
+    assert beat["request_seq"] == beat["emitted"] == "5"
+    assert (beat["upstream_seq"], beat["dropped"], beat["buffered"]) == (
+        "0", "0", "0")
+    assert beat["src"] in numbers(redis)
+
+
+def test_unix_socket_and_database(start_redis, nginx):
+    redis = start_redis(unix=True)
+    server = nginx(f"unix:{redis.socket}?db=3")
+    server.get("/")
+    client = redis.connect(db=3)
+    wait_until(lambda: client.exists("tocsin:request"), what="db 3")
+    assert not redis.client.exists("tocsin:request")
+
+
+def test_database_over_tcp(redis, nginx):
+    server = nginx(f"redis://localhost:{redis.port}/7")
+    server.get("/")
+    client = redis.connect(db=7)
+    wait_until(lambda: client.exists("tocsin:request"), what="db 7")
+
+
+def test_shards_keep_a_route_together(redis, nginx):
+    server = nginx(redis.url, "tocsin_stream bells maxlen=5000 shards=4;")
+    for _ in range(20):
+        for path in ("/", "/b", "/c", "/error"):
+            server.get(path)
+    assert drained(server, 80).delivered == 80
+    routes = collections.defaultdict(set)
+    for n in range(4):
+        for entry in redis.entries(f"bells:request:{{{n}}}"):
+            routes[entry["route"]].add(n)
+    assert len(routes) == 4
+    assert all(len(shards) == 1 for shards in routes.values())
+    assert redis.client.exists("bells:beat")
+    assert not redis.client.exists("tocsin:request", "bells:request")
+
+
+def test_streams_are_capped(redis, nginx):
+    server = nginx(redis.url, "tocsin_stream tocsin maxlen=1000;")
+    with Load(server.url("/")) as load:
+        load.wait_for(4000)
+    drained(server)
+    # "~" leaves up to one node of the stream more
+    assert redis.client.xlen("tocsin:request") < 1400
+
+
+@pytest.mark.skipif(not os.path.isdir(MODULES), reason="no nginx-extras")
+def test_beside_all_modules_of_debian(redis, nginx):
+    """nchan brings symbols of a patched hiredis, and is loaded first."""
+    names = sorted(n for n in os.listdir(MODULES) if n.startswith("ngx_"))
+    first = ["ndk_http_module.so", "ngx_stream_module.so"]
+    loads = [f"{MODULES}/{n}" for n in first + [
+        n for n in names if n not in first]]
+    assert any("nchan" in n for n in loads)
+    redis.client.set("tocsin:upstream", "so that errors are parsed as well")
+    server = nginx(redis.url, modules=loads)
+    with Load(server.url("/")) as load:
+        load.wait_for(200)
+    assert_all_arrived(server, redis, load.sent)
+
+
+# -------------------------------------------------------------- faults of Redis
+
+
+def test_redis_killed_under_load(start_redis, nginx):
+    redis = start_redis(durable=True)
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+        for _ in range(3):
+            redis.kill()
+            load.wait_for(300)
+            assert counters(server).buffered > 0
+            redis.start()
+            load.wait_for(300)
+    assert load.failed == 0
+    assert_all_arrived(server, redis, load.sent)
+    said = re.findall(r"tocsin: redis .*", server.log)
+    assert said and len(said) < 60, "once per change of state"
+
+
+def test_redis_down_at_start(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(500)
+    assert load.failed == 0
+    wait_until(lambda: settled(server, load.sent), what="the log")
+    assert counters(server).buffered == load.sent
+    redis.start()
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_redis_stopped_and_continued(redis, nginx):
+    server = nginx(f"{redis.url} timeout=200ms")
+    with Load(server.url("/")) as load:
+        load.wait_for(200)
+        redis.pause()
+        load.wait_for(200)
+        wait_until(lambda: "did not" in server.log, what="a timeout")
+        load.wait_for(200)
+        redis.resume()
+        load.wait_for(200)
+    assert load.failed == 0
+    now = drained(server, load.sent)
+    assert distinct(redis) == now.emitted == load.sent
+    assert_no_gap(redis)
+
+
+def test_redis_full(redis, nginx):
+    server = nginx(redis.url)
+    server.get("/")
+    drained(server, 1)
+    redis.client.config_set("maxmemory", 1)
+    with Load(server.url("/")) as load:
+        load.wait_for(500)
+    assert load.failed == 0
+    now = wait_until(lambda: settled(server, load.sent + 1), what="the log")
+    assert (now.delivered, now.buffered) == (1, load.sent)
+    assert redis.client.xlen("tocsin:request") == 1
+    redis.client.config_set("maxmemory", 0)
+    now = assert_all_arrived(server, redis, load.sent + 1)
+    assert redis.client.xlen("tocsin:request") == now.emitted, "no repeats"
+    warnings = re.findall(r"tocsin: redis takes no entries now.*OOM",
+                          server.log)
+    assert 1 <= len(warnings) <= 2, "once for each worker"
+
+
+def test_redis_with_a_script_that_never_ends(redis, nginx):
+    redis.client.config_set("busy-reply-threshold", 1)
+    server = nginx(redis.url)
+    server.get("/")
+    drained(server, 1)
+    looping = threading.Thread(
+        target=lambda: pytest.raises(
+            Exception, redis.connect().eval, "while true do end", 0))
+    looping.start()
+    other = redis.connect()
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+        wait_until(lambda: "BUSY" in server.log, what="BUSY")
+    assert load.failed == 0
+    wait_until(lambda: other.script_kill(), what="an end")
+    looping.join()
+    assert_all_arrived(server, redis, load.sent + 1)
+
+
+def test_an_entry_that_is_refused_does_not_block_the_rest(redis, nginx):
+    redis.client.set("tocsin:request", "not a stream")
+    server = nginx(redis.url)
+    for _ in range(10):
+        server.get("/")
+    now = drained(server, 10)
+    assert (now.delivered, now.dropped["refused"]) == (0, 10)
+    assert redis.wait_entries("tocsin:beat", 3), "beats go on"
+    redis.client.delete("tocsin:request")
+    for _ in range(10):
+        server.get("/")
+    now = drained(server, 20)
+    assert (now.delivered, now.dropped["refused"]) == (10, 10)
+    assert distinct(redis) == 10
+    refused = re.findall(r"tocsin: redis refuses entries.*WRONGTYPE",
+                         server.log)
+    assert 1 <= len(refused) <= 2
+
+
+def test_replica_is_left_for_the_master(start_redis, nginx):
+    master = start_redis()
+    replica = start_redis("--replicaof", "127.0.0.1", master.port)
+    wait_until(
+        lambda: replica.client.info("replication")["master_link_status"]
+        == "up", what="replication")
+    server = nginx(f"{replica.url} {master.url}")
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+    assert_all_arrived(server, master, load.sent)
+    assert "READONLY" in server.log
+
+
+def test_fail_over(start_redis, nginx):
+    master = start_redis()
+    replica = start_redis("--replicaof", "127.0.0.1", master.port)
+    wait_until(
+        lambda: replica.client.info("replication")["master_link_status"]
+        == "up", what="replication")
+    server = nginx(f"{master.url} {replica.url}")
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+        replica.client.replicaof("NO", "ONE")
+        master.client.replicaof("127.0.0.1", replica.port)
+        load.wait_for(300)
+    assert load.failed == 0
+    now = drained(server, load.sent)
+    assert now.delivered == now.emitted == load.sent
+    assert distinct(replica) > 0
+
+
+def test_password_corrected_by_reload(start_redis, nginx, tmp):
+    redis = start_redis("--requirepass", "right and proper")
+    client = redis.connect(password="right and proper")
+    redis._client = client
+    secret = tmp / "password"
+    secret.write_text("wrong\n")
+    secret.chmod(0o600)
+    server = nginx(f"{redis.url} password_file={secret}")
+    for _ in range(10):
+        server.get("/")
+    wait_until(lambda: "WRONGPASS" in server.log, what="a complaint")
+    wait_until(lambda: settled(server, 10), what="the log")
+    assert counters(server).buffered == 10
+    secret.write_text("right and proper\n")
+    old = server.reload()
+    server.wait_drained(old)
+    assert_all_arrived(server, redis, 10)
+    for word in ("wrong", "right and proper"):
+        assert f"{word}\n" not in server.log
+        assert f" {word} " not in server.log
+
+
+def test_user_with_too_few_rights(redis, nginx, tmp):
+    redis.client.acl_setuser(
+        "shipper", enabled=True, passwords=["+secret"], keys=["tocsin:*"],
+        commands=["+select"])
+    secret = tmp / "password"
+    secret.write_text("secret")
+    server = nginx(f"{redis.url} user=shipper password_file={secret}")
+    for _ in range(10):
+        server.get("/")
+    wait_until(lambda: "NOPERM" in server.log, what="a complaint")
+    wait_until(lambda: settled(server, 10), what="the log")
+    assert counters(server).buffered == 10
+    redis.client.acl_setuser(
+        "shipper", enabled=True,
+        commands=["+xadd", "+xread", "+xrange", "+xrevrange"])
+    assert_all_arrived(server, redis, 10)
+
+
+class Between:
+    """A relay between nginx and Redis that does as it likes with replies."""
+
+    def __init__(self, port, reply):
+        self.reply = reply
+        self.port = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.open = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                down, _ = self.listener.accept()
+            except OSError:
+                return
+            up = socket.create_connection(("127.0.0.1", self.port))
+            for s in (down, up):
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.open += [down, up]
+            for a, b, change in ((down, up, None), (up, down, self.reply)):
+                threading.Thread(target=self._carry, args=(a, b, change),
+                                 daemon=True).start()
+
+    @staticmethod
+    def _carry(source, sink, change):
+        try:
+            while data := source.recv(65536):
+                for piece in change(data) if change else [data]:
+                    sink.sendall(piece)
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+        for s in self.open:
+            s.close()
+
+
+@pytest.fixture
+def between(redis):
+    made = []
+
+    def make(reply):
+        made.append(Between(redis.port, reply))
+        return made[-1]
+
+    yield make
+    for relay in made:
+        relay.close()
+
+
+def test_replies_byte_by_byte(redis, nginx, between):
+    relay = between(lambda data: [data[i:i + 1] for i in range(len(data))])
+    server = nginx(relay.url)
+    redis.client.config_set("maxmemory", 1)
+    with Load(server.url("/")) as load:
+        load.wait_for(200)
+    redis.client.config_set("maxmemory", 0)
+    now = assert_all_arrived(server, redis, load.sent)
+    assert redis.client.xlen("tocsin:request") == now.emitted
+
+
+@pytest.mark.parametrize("garbage", [
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"\x00" * 100,
+    b"$5\r\n0-1\r\n\r\n\r\n",
+    b"$-5\r\n",
+    b"$3\r\n0-1\r\n" * 5000,
+    b"*100000000\r\n",
+    b":1\r\n",
+    b"*-1\r\n",
+    b"$2000000\r\n" + b"x" * 1000000,
+    b"*1\r\n" * 20,
+], ids=["http", "zeros", "trailing", "length", "unasked", "array", "integer",
+        "nil", "long", "deep"])
+def test_garbage_is_not_an_acknowledgement(redis, nginx, between, garbage):
+    spoiled = threading.Event()
+    spoiled.set()
+    relay = between(lambda data: [garbage] if spoiled.is_set() else [data])
+    server = nginx(f"{relay.url} timeout=300ms", workers=1)
+    with Load(server.url("/"), threads=1, pause=0.01) as load:
+        wait_until(lambda: re.search(r"\[error\].*tocsin: redis", server.log),
+                   what="a complaint")
+        load.wait_for(10)
+    assert load.failed == 0
+    spoiled.clear()
+    now = drained(server, load.sent)
+    assert now.emitted == load.sent
+    assert distinct(redis) == now.emitted, "nothing was taken for delivered"
+
+
+# ------------------------------------------------------------ faults of workers
+
+
+def test_worker_killed_under_load(redis, nginx):
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        for _ in range(5):
+            load.wait_for(300)
+            server.kill_worker()
+    now = assert_all_arrived(server, redis)
+    # a request may have been answered, but not logged, when its worker died
+    assert load.sent - 20 <= now.emitted <= load.sent + 20
+
+
+def test_worker_killed_while_redis_is_down(start_redis, nginx):
+    redis = start_redis()
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(100)
+        redis.kill()
+        for _ in range(3):
+            load.wait_for(300)
+            server.kill_worker()
+        load.wait_for(100)
+    waiting = counters(server)
+    assert waiting.buffered > 1000
+    redis.start()
+    now = drained(server)
+    assert now.emitted == waiting.emitted
+    assert distinct(redis) >= waiting.buffered
+    for seqs in numbers(redis).values():
+        assert set(seqs) == set(range(min(seqs), max(seqs) + 1))
+
+
+def test_reload_under_load(redis, nginx):
+    server = nginx(redis.url)
+    old = set()
+    with Load(server.url("/")) as load:
+        for _ in range(5):
+            load.wait_for(300)
+            old |= server.reload()
+        load.wait_for(100)
+    server.wait_drained(old)
+    assert load.failed == 0
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_reload_while_redis_is_down(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+        old = server.reload()
+        load.wait_for(300)
+    server.wait_drained(old)
+    wait_until(lambda: settled(server, load.sent), what="the log")
+    assert counters(server).buffered == load.sent
+    redis.start()
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_reload_with_another_size(redis, nginx):
+    server = nginx(redis.url)
+    old = set()
+    with Load(server.url("/")) as load:
+        for size in ("4m", "8m", "16m"):
+            load.wait_for(300)
+            old |= server.reload(
+                HTTP.replace("@more@", f"tocsin_buffer {size};"))
+        load.wait_for(100)
+    server.wait_drained(old)
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_another_size_while_redis_is_down(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    for _ in range(50):
+        server.get("/")
+    old = server.reload(HTTP.replace("@more@", "tocsin_buffer 1m;"))
+    server.wait_drained(old)
+    for _ in range(30):
+        server.get("/")
+    now = wait_until(lambda: settled(server, 80), what="the log")
+    assert (now.emitted, now.buffered) == (80, 30)
+    assert now.dropped["shutdown"] == 50
+    redis.start()
+    assert drained(server).delivered == 30
+    assert distinct(redis) == 30
+
+
+@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM])
+def test_stop_sends_what_is_left(redis, nginx, end):
+    server = nginx(redis.url, "tocsin_buffer 16m flush=10s;")
+    with Load(server.url("/")) as load:
+        load.wait_for(200)
+    server.stop(end)
+    assert distinct(redis) == load.sent
+    assert_no_gap(redis)
+
+
+@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM])
+def test_stop_without_redis_ends(start_redis, nginx, end):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    server.get("/")
+    server.stop(end)
+
+
+def test_old_worker_is_not_kept_alive(redis, nginx):
+    server = nginx(redis.url)
+    server.get("/")
+    for _ in range(12):
+        server.wait_drained(server.reload())
+    server.get("/")
+    assert_all_arrived(server, redis, 2)
+    slots = {src.split("/")[1] for src in numbers(redis)}
+    assert len(slots) <= 4, "slots are used again"
+
+
+def test_shutdown_timeout(redis, start_nginx, start_backend):
+    """It closes our connections too: no alert, and nothing is lost."""
+    backend = start_backend(hang())
+    server = start_nginx(
+        HTTP.replace("location /b {", "location /slow "
+                     "{ proxy_pass http://@backend@; } location /b {"),
+        redis=redis.url, more="", backend=backend.address,
+        main="worker_shutdown_timeout 1s;")
+    server.get("/")
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: backend.requests, what="the slow request")
+        server.wait_drained(server.reload())
+    server.get("/")
+    assert drained(server, 4).delivered == 4
+    assert distinct(redis, "tocsin:request", "tocsin:upstream") == 4
+
+
+# -------------------------------------------------------------------- full ring
+
+
+def test_full_ring_counts_what_it_drops(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url, "tocsin_buffer 64k;", workers=1)
+    with Load(server.url("/")) as load:
+        load.wait_for(1500)
+    now = wait_until(lambda: settled(server, load.sent), what="the log")
+    assert 200 < now.buffered < 600
+    assert now.dropped["full"] == load.sent - now.buffered
+
+    for _ in range(20):
+        assert server.get("/error").status == 500
+    errors = wait_until(lambda: settled(server, load.sent + 20), what="log")
+    assert errors.buffered == now.buffered + 20, "errors are kept longest"
+
+    redis.start()
+    last = drained(server)
+    assert last.delivered == distinct(redis) == errors.buffered
+    assert max(max(s) for s in numbers(redis).values()) == load.sent + 20
