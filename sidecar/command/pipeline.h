@@ -1,0 +1,47 @@
+/*
+ * The rooms, wired: intake -> series -> features -> scorer -> detect -> alert.
+ * This is the one place that knows them all.
+ */
+#ifndef TOCSIN_COMMAND_PIPELINE_H
+#define TOCSIN_COMMAND_PIPELINE_H
+
+#include "../../shared/alert_codec.h"
+#include "../config/config.h"
+#include "../intake/intake.h"
+#include "../series/series.h"
+#include "learner.h"
+
+struct pipeline_sink {
+    void *ctx;
+    void (*alert)(void *ctx, const struct tocsin_alert *alert);
+};
+
+struct pipeline;
+
+/* Loads the model (the one trained last, else model.path) and makes all rooms,
+ * cold. The configuration is copied. */
+struct pipeline *pipeline_create(const struct config *config,
+                                 struct pipeline_sink sink, struct err *err);
+void pipeline_destroy(struct pipeline *pipeline);
+
+/* As intake_poll(); whatever it brings has gone through all rooms when it
+ * returns. */
+int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err);
+
+/* The first error of a room behind intake, after which scores can no more be
+ * trusted: 0 if there was none. */
+int pipeline_failed(const struct pipeline *pipeline, struct err *err);
+
+const struct intake_stats *pipeline_intake(const struct pipeline *pipeline);
+const struct series_stats *pipeline_series(const struct pipeline *pipeline);
+
+/* All fields of a snapshot; its texts live until the next call of any. */
+void pipeline_board(struct pipeline *pipeline, struct tocsin_board *board);
+
+/* Sections of a checkpoint (base/checkpoint.h). A failed restore leaves the
+ * rooms as they may be: destroy the pipeline then. */
+void pipeline_save(const struct pipeline *pipeline, struct buf *to);
+int pipeline_restore(struct pipeline *pipeline, const char *data, size_t len,
+                     struct err *err);
+
+#endif
