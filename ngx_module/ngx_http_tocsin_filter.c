@@ -13,10 +13,6 @@
 
 #define NGX_HTTP_TOCSIN_MATCHERS  32
 
-/* a pattern comes from whoever may read the page: it shall not cost much */
-
-#define NGX_HTTP_TOCSIN_PATTERN   "(*LIMIT_MATCH=20000)\\A(?:"
-
 
 typedef struct {
     ngx_str_t                      name;
@@ -49,12 +45,27 @@ static ngx_int_t ngx_http_tocsin_matcher(ngx_http_request_t *r,
 static ngx_int_t ngx_http_tocsin_matcher_value(ngx_str_t *value);
 static ngx_int_t ngx_http_tocsin_matcher_compile(ngx_http_request_t *r,
     ngx_http_tocsin_matcher_t *matcher, ngx_str_t *error);
+#if (NGX_PCRE)
+static ngx_regex_t *ngx_http_tocsin_pattern(ngx_http_request_t *r,
+    ngx_str_t *head, ngx_str_t *body, ngx_str_t *tail);
+#endif
 static ngx_int_t ngx_http_tocsin_matcher_test(
     ngx_http_tocsin_matcher_t *matcher, ngx_str_t *value);
 static void ngx_http_tocsin_filter_label(struct tocsin_alert *alert,
     ngx_str_t *name, ngx_str_t *value, u_char *buf);
 static ngx_int_t ngx_http_tocsin_decode_arg(ngx_http_request_t *r,
     ngx_str_t *arg);
+
+
+#if (NGX_PCRE)
+
+/* a pattern comes from whoever may read the page: it shall not cost much */
+
+static ngx_str_t  ngx_http_tocsin_head =
+    ngx_string("(*LIMIT_MATCH=20000)\\A(?:");
+static ngx_str_t  ngx_http_tocsin_tail = ngx_string(")\\z");
+
+#endif
 
 
 /* nothing is silenced or inhibited here, so these two select nothing */
@@ -128,6 +139,7 @@ ngx_http_tocsin_filter_arg(ngx_http_request_t *r,
     ngx_http_tocsin_filter_t *filter, ngx_str_t *name, ngx_str_t *value,
     ngx_str_t *error)
 {
+    ngx_int_t                   rc;
     ngx_http_tocsin_state_t    *state;
     ngx_http_tocsin_matcher_t  *matcher, receiver;
 
@@ -177,8 +189,10 @@ ngx_http_tocsin_filter_arg(ngx_http_request_t *r,
         receiver.value = *value;
         receiver.pattern = 1;
 
-        if (ngx_http_tocsin_matcher_compile(r, &receiver, error) != NGX_OK) {
-            return NGX_DECLINED;
+        rc = ngx_http_tocsin_matcher_compile(r, &receiver, error);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         ngx_str_set(name, "tocsin");
@@ -303,37 +317,22 @@ ngx_http_tocsin_matcher_compile(ngx_http_request_t *r,
 {
 #if (NGX_PCRE)
 
-    u_char               *p, errstr[NGX_MAX_CONF_ERRSTR];
-    ngx_regex_compile_t   rc;
+    ngx_str_t  empty;
 
-    p = ngx_pnalloc(r->pool, sizeof(NGX_HTTP_TOCSIN_PATTERN)
-                             + matcher->value.len + sizeof(")\\z"));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_str_null(&empty);
 
-    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
+    /* by itself first: "a)(b" would be good between our parentheses */
 
-    rc.pattern.data = p;
-
-    p = ngx_cpymem(p, NGX_HTTP_TOCSIN_PATTERN,
-                   sizeof(NGX_HTTP_TOCSIN_PATTERN) - 1);
-    p = ngx_cpymem(p, matcher->value.data, matcher->value.len);
-    p = ngx_cpymem(p, ")\\z", sizeof(")\\z"));
-
-    rc.pattern.len = p - rc.pattern.data - 1;
-    rc.pool = r->pool;
-    rc.err.data = errstr;
-    rc.err.len = NGX_MAX_CONF_ERRSTR;
-
-    if (ngx_regex_compile(&rc) != NGX_OK) {
+    if (ngx_http_tocsin_pattern(r, &empty, &matcher->value, &empty) == NULL) {
         ngx_str_set(error, "bad pattern");
         return NGX_DECLINED;
     }
 
-    matcher->regex = rc.regex;
+    matcher->regex = ngx_http_tocsin_pattern(r, &ngx_http_tocsin_head,
+                                             &matcher->value,
+                                             &ngx_http_tocsin_tail);
 
-    return NGX_OK;
+    return matcher->regex ? NGX_OK : NGX_ERROR;
 
 #else
 
@@ -343,6 +342,40 @@ ngx_http_tocsin_matcher_compile(ngx_http_request_t *r,
 
 #endif
 }
+
+
+#if (NGX_PCRE)
+
+static ngx_regex_t *
+ngx_http_tocsin_pattern(ngx_http_request_t *r, ngx_str_t *head,
+    ngx_str_t *body, ngx_str_t *tail)
+{
+    u_char               *p, errstr[NGX_MAX_CONF_ERRSTR];
+    ngx_regex_compile_t   rc;
+
+    p = ngx_pnalloc(r->pool, head->len + body->len + tail->len + 1);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
+
+    rc.pattern.data = p;
+
+    p = ngx_cpymem(p, head->data, head->len);
+    p = ngx_cpymem(p, body->data, body->len);
+    p = ngx_cpymem(p, tail->data, tail->len);
+    *p = '\0';
+
+    rc.pattern.len = p - rc.pattern.data;
+    rc.pool = r->pool;
+    rc.err.data = errstr;
+    rc.err.len = NGX_MAX_CONF_ERRSTR;
+
+    return ngx_regex_compile(&rc) == NGX_OK ? rc.regex : NULL;
+}
+
+#endif
 
 
 static ngx_int_t

@@ -352,7 +352,7 @@ ngx_http_tocsin_push_writer(ngx_http_request_t *r)
 }
 
 
-/* no timer here: nginx would wait for it before an old worker may leave */
+/* nothing is waited for: a client that does not read must not hold a worker */
 
 static void
 ngx_http_tocsin_push_end(ngx_http_tocsin_push_t *push, ngx_int_t rc)
@@ -402,7 +402,11 @@ ngx_http_tocsin_push_init(ngx_http_tocsin_feed_t *feed)
     feed->push.handler = ngx_http_tocsin_push_tick;
     feed->push.data = &feed->connection;
     feed->push.log = feed->log;
-    feed->push.cancelable = 1;
+
+    /*
+     * not cancelable: an old worker waits for one more tick, in which streams
+     * are ended within the event loop; HTTP/2 needs it to close a connection
+     */
 }
 
 
