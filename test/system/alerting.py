@@ -8,7 +8,7 @@ import os
 import pytest
 
 from boards import Pretender
-from harness import wait_until
+from harness import children, is_alive, wait_until
 
 HTTP = """
 tocsin_redis @redis@ timeout=1s;
@@ -51,7 +51,7 @@ def wait_feed(nginx, but=None):
 def metrics(nginx):
     """Samples as {name{labels}: value}."""
     found = {}
-    for line in nginx.get("/_alerts/metrics").text.splitlines():
+    for line in nginx.get("/_alerts/metrics").text.split("\n"):
         if line and not line.startswith("#"):
             name, value = line.rsplit(" ", 1)
             found[name] = float(value)
@@ -82,14 +82,13 @@ def stream(nginx, path="/_alerts/stream"):
         conn.close()
 
 
-def paused(pid):
-    """True if a process is stopped."""
-    with open(f"/proc/{pid}/stat", encoding="latin-1") as f:
-        return f.read().rsplit(")", 1)[1].split()[0] == "T"
-
-
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def zombies(pid):
+    """Children that have ended but were not yet taken note of."""
+    return [child for child in children(pid) if not is_alive(child)]
 
 
 @pytest.fixture

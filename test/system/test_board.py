@@ -8,7 +8,7 @@ import pytest
 import boards
 from alerting import (
     alerts, descriptors, metrics, pretend, state, states, stream,  # noqa: F401
-    wait_feed, wait_states, watch,  # noqa: F401
+    wait_feed, wait_states, watch, zombies,  # noqa: F401
 )
 from harness import Redis, is_alive, wait_until
 
@@ -18,6 +18,15 @@ def tell(redis, **fields):
 
 
 def snapshot(redis, **fields):
+    """A snapshot that is younger than all alerts, by the clock of Redis."""
+    ids = redis.client.xrevrange("tocsin:alerts", count=1)
+    newest = int(ids[0][0].split("-")[0]) if ids else 0
+
+    def passed():
+        seconds, us = redis.client.time()
+        return seconds * 1000 + us // 1000 > newest
+
+    wait_until(passed, what="the next millisecond")
     return redis.client.xadd("tocsin:board", boards.board(**fields))
 
 
@@ -292,9 +301,11 @@ def test_reloads_leak_no_descriptor(redis, watch):
     nginx = watch(redis, workers=1)
     nginx.wait_drained(nginx.reload())
     wait_feed(nginx)
+    wait_until(lambda: not zombies(nginx.pid))
     before = descriptors(nginx.pid)
     for _ in range(5):
         nginx.wait_drained(nginx.reload())
+    wait_until(lambda: not zombies(nginx.pid))
     assert descriptors(nginx.pid) == before
 
 
