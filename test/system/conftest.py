@@ -10,6 +10,7 @@ test fails, the ends of all logs are shown and the directory is kept.
 
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -19,7 +20,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import harness  # noqa: E402
 
-collect_ignore = []
+
+
+def pytest_configure(config):
+    """SIGTERM (a time limit, CI) ends like Ctrl-C: servers are stopped."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 @pytest.hookimpl(hookwrapper=True)
