@@ -36,20 +36,60 @@ char *tocsin_put_flags(char *to, uint64_t value);
 struct tocsin_span tocsin_put_cut(struct tocsin_span text, size_t cap,
                                   bool pairs);
 
+/*
+ * The frame of a name, "$6\r\nserver\r\n", is made of whole words, which the
+ * compiler knows. TOCSIN_PUT_BYTE() is the byte at `i` of the frame.
+ */
 #define TOCSIN_PUT_NAME(to, name)                                              \
     tocsin_put_name((to), (name), sizeof(name) - 1)
 
-static inline char *tocsin_put_name(char *to, const char *name, size_t len)
+static inline __attribute__((always_inline)) uint64_t
+tocsin_put_byte(const char *name, size_t len, size_t i)
 {
-    *to++ = '$';
-    if (len >= 10) {
-        *to++ = (char)('0' + len / 10);
+    size_t digits = len < 10 ? 1 : 2;
+
+    if (i == 0) {
+        return '$';
     }
-    *to++ = (char)('0' + len % 10);
-    memcpy(to, "\r\n", 2);
-    memcpy(to + 2, name, len);
-    memcpy(to + 2 + len, "\r\n", 2);
-    return to + 4 + len;
+    if (i <= digits) {
+        return '0' + (i == digits ? len % 10 : len / 10);
+    }
+    if (i >= digits + 3 && i < digits + 3 + len) {
+        return (unsigned char)name[i - digits - 3];
+    }
+    return (i == digits + 1 || i == digits + 3 + len) ? '\r' : '\n';
+}
+
+static inline __attribute__((always_inline)) void
+tocsin_put_word(char *to, const char *name, size_t len, size_t i)
+{
+    uint64_t word;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define TOCSIN_PUT_BYTE(k) tocsin_put_byte(name, len, i + (k)) << (8 * (k))
+#else
+#define TOCSIN_PUT_BYTE(k) tocsin_put_byte(name, len, i + (k)) << (56 - 8 * (k))
+#endif
+    word = TOCSIN_PUT_BYTE(0) | TOCSIN_PUT_BYTE(1) | TOCSIN_PUT_BYTE(2) |
+           TOCSIN_PUT_BYTE(3) | TOCSIN_PUT_BYTE(4) | TOCSIN_PUT_BYTE(5) |
+           TOCSIN_PUT_BYTE(6) | TOCSIN_PUT_BYTE(7);
+#undef TOCSIN_PUT_BYTE
+    memcpy(to + i, &word, 8);
+}
+
+static inline __attribute__((always_inline)) char *
+tocsin_put_name(char *to, const char *name, size_t len)
+{
+    size_t size = len + (len < 10 ? 6 : 7);
+
+    tocsin_put_word(to, name, len, 0);
+    if (size > 8) {
+        tocsin_put_word(to, name, len, 8);
+    }
+    if (size > 16) {
+        tocsin_put_word(to, name, len, 16);
+    }
+    return to + size;
 }
 
 #define TOCSIN_PUT_UINT(to, value) tocsin_resp_uint((to), (value))

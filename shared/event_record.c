@@ -63,11 +63,40 @@ _Static_assert(sizeof(struct upstream_record)
 #define PACK_SPAN(m, cap, pairs)                                               \
     record->m = 0;                                                             \
     if (ev->m.len != 0) {                                                      \
-        text = tocsin_put_cut(ev->m, cap, pairs);                              \
+        text = ev->m;                                                          \
+        if (text.len > (cap)) {                                                \
+            text = tocsin_put_cut(text, cap, pairs);                           \
+        }                                                                      \
         record->m = (uint16_t)text.len;                                        \
-        to = tocsin_resp_copy(to, text.data, text.len);                        \
+        to = copy(to, text.data, text.len);                                    \
     }
 #define PACK(member, kind, name, unit, help) PACK_##kind(member)
+
+/* Most texts are short; what is not ours must not be over-read. */
+static inline char *copy(char *to, const char *from, size_t len)
+{
+    uint64_t head, tail;
+    uint32_t small_head, small_tail;
+
+    if (len >= 8 && len <= 16) {
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + len - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + len - 8, &tail, 8);
+    } else if (len >= 4 && len < 8) {
+        memcpy(&small_head, from, 4);
+        memcpy(&small_tail, from + len - 4, 4);
+        memcpy(to, &small_head, 4);
+        memcpy(to + len - 4, &small_tail, 4);
+    } else if (len < 4) {
+        to[0] = from[0];
+        to[len / 2] = from[len / 2];
+        to[len - 1] = from[len - 1];
+    } else {
+        memcpy(to, from, len);
+    }
+    return to + len;
+}
 
 static char *pack_request(void *memory, const struct tocsin_event *ev)
 {

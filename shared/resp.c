@@ -168,10 +168,48 @@ static int id_size(const char *data, size_t len, size_t *size)
     return data[i + 1] == '\n' ? i + 2 : -1;
 }
 
+/* Are these eight bytes digits? Neither below '0' nor above '9'. */
+static bool are_digits(const char *data)
+{
+    uint64_t word;
+
+    memcpy(&word, data, 8);
+    return (((word + UINT64_C(0x4646464646464646)) |
+             (word - UINT64_C(0x3030303030303030))) &
+            UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* The ids of this age: "$15\r\n" to "$19\r\n", 13 digits, '-', 1 to 5 digits.
+ * 0 if it is not one, or not whole. */
+static int is_common_id(const char *data, size_t len)
+{
+    unsigned size = 10 + (unsigned char)data[2] - '0';
+    size_t i;
+
+    if (size < 15 || size > 19 || len < size + 7 || data[0] != '$' ||
+        data[1] != '1' || data[3] != '\r' || data[4] != '\n' ||
+        !are_digits(data + 5) || !are_digits(data + 10) || data[18] != '-') {
+        return 0;
+    }
+    for (i = 19; i < size + 5; i++) {
+        if (data[i] < '0' || data[i] > '9') {
+            return 0;
+        }
+    }
+    return data[i] == '\r' && data[i + 1] == '\n' ? (int)size + 7 : 0;
+}
+
 int tocsin_resp_id(const char *data, size_t len)
 {
     size_t size, rest;
     int head;
+
+    if (len >= 22) {
+        head = is_common_id(data, len);
+        if (head != 0) {
+            return head;
+        }
+    }
 
     head = id_size(data, len, &size);
     if (head <= 0) {
