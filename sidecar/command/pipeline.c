@@ -26,6 +26,7 @@
 #include "../model/versions.h"
 
 #define ROOM "run"
+#define SPARK_WINDOW 60 /* ticks that alerts and the board show */
 
 struct pipeline {
     struct config config;
@@ -229,9 +230,9 @@ static struct features *make_features(struct pipeline *pipeline,
     for (i = 0; i < shape->season_count; i++) {
         options.seasons[i] = shape->seasons[i] * CLOCK_SECOND;
     }
-    if (pipeline->config.model_train) {
-        options.window = learner_window(shape->feature_count);
-    }
+    options.window = pipeline->config.model_train
+                         ? learner_window(shape->feature_count)
+                         : SPARK_WINDOW;
     return features_create(&options, sink, err);
 }
 
