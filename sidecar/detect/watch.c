@@ -126,6 +126,13 @@ static void consider(struct sight *sight, uint32_t column)
     }
 }
 
+/* A peer that takes over what another one failed to answer sees retries, and
+ * is the last to blame for them. */
+static bool is_of_another(const struct identity *who, enum feature feature)
+{
+    return feature == FEATURE_RETRIES && who->scope == SCOPE_PEER;
+}
+
 static struct finding look_silence(struct watch *watch,
                                    const struct watch_options *options,
                                    const struct aggregate *a, bool frozen)
@@ -164,7 +171,8 @@ void watch_look(struct watch *watch, const struct watch_options *options,
         sight->observed = sight->observed || !isnan(x[i]);
         if (feature == FEATURE_RATE) {
             sight->findings[i] = look_silence(watch, options, a, held);
-        } else if (feature < FEATURE_COUNT) {
+        } else if (feature < FEATURE_COUNT &&
+                   !is_of_another(batch->rows[row].identity, feature)) {
             struct look look = look_of(watch, a, feature, (double)x[i]);
 
             look.frozen = held;
