@@ -16,16 +16,6 @@ static char *ngx_http_tocsin_redis_param(ngx_conf_t *cf,
 static char *ngx_http_tocsin_password_file(ngx_conf_t *cf,
     ngx_tocsin_conf_t *tcf, ngx_str_t *value);
 static ngx_int_t ngx_http_tocsin_prefix_valid(ngx_str_t *prefix);
-static ngx_int_t ngx_http_tocsin_rate(ngx_str_t *value);
-
-
-#define ngx_http_tocsin_has(value, name)                                      \
-    ((value)->len > sizeof(name) - 1                                          \
-     && ngx_strncmp((value)->data, name, sizeof(name) - 1) == 0)
-
-#define ngx_http_tocsin_rest(rest, value, name)                               \
-    (rest)->data = (value)->data + sizeof(name) - 1;                          \
-    (rest)->len = (value)->len - (sizeof(name) - 1)
 
 
 char *
@@ -375,91 +365,4 @@ ngx_http_tocsin_buffer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     tmcf->tocsin.flush = ms;
 
     return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_tocsin_sample(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_tocsin_loc_conf_t *tlcf = conf;
-
-    ngx_int_t    n;
-    ngx_str_t   *value, rest;
-    ngx_uint_t   i;
-
-    if (tlcf->weight != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    n = ngx_http_tocsin_rate(&value[1]);
-
-    if (n == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid rate \"%V\" in \"tocsin_sample\", "
-                           "it may be a share from 0.001 to 1 "
-                           "or from 0.1%% to 100%%", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    tlcf->threshold = ((uint64_t) n << 32) / 1000000;
-    tlcf->weight = (1000000000 + n / 2) / n;
-    tlcf->keep_errors = 0;
-    tlcf->slow = 0;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_strcmp(value[i].data, "keep=errors") == 0) {
-            tlcf->keep_errors = 1;
-            continue;
-        }
-
-        if (ngx_http_tocsin_has(&value[i], "slow=")) {
-            ngx_http_tocsin_rest(&rest, &value[i], "slow=");
-
-            n = ngx_parse_time(&rest, 0);
-
-            if (n == NGX_ERROR || n == 0) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid \"%V\" in \"tocsin_sample\", "
-                                   "it may be a time, such as 500ms or 2s",
-                                   &value[i]);
-                return NGX_CONF_ERROR;
-            }
-
-            tlcf->slow = n;
-            continue;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"tocsin_sample\", "
-                           "it may be \"keep=errors\" or \"slow=TIME\"",
-                           &value[i]);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* parts per million */
-
-static ngx_int_t
-ngx_http_tocsin_rate(ngx_str_t *value)
-{
-    ngx_int_t  n;
-
-    if (value->len && value->data[value->len - 1] == '%') {
-        n = ngx_atofp(value->data, value->len - 1, 4);
-
-    } else {
-        n = ngx_atofp(value->data, value->len, 6);
-    }
-
-    if (n == NGX_ERROR || n < 1000 || n > 1000000) {
-        return NGX_ERROR;
-    }
-
-    return n;
 }

@@ -23,18 +23,16 @@ typedef struct {
 } ngx_http_tocsin_summary_t;
 
 
-/* one log phase: the moment, and one draw for all that is sampled in it */
+/* one log phase: the moment, and one draw for all that is sampled then */
 
 typedef struct {
     ngx_http_tocsin_main_conf_t     *tmcf;
     uint64_t                         now;       /* us, monotonic */
     uint64_t                         wall;      /* us since the epoch */
-    uint32_t                         draw;
-    ngx_uint_t                       drawn;
+    int64_t                          draw;      /* -1: not yet */
 } ngx_http_tocsin_log_t;
 
 
-static uint32_t ngx_http_tocsin_draw(ngx_http_tocsin_log_t *log);
 static void ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_request_t *tr);
 static void ngx_http_tocsin_summarize(ngx_http_tocsin_request_t *tr,
@@ -47,9 +45,6 @@ static uint64_t ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr,
     ngx_uint_t status);
 static ngx_uint_t ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr,
     ngx_uint_t status);
-static ngx_int_t ngx_http_tocsin_weigh(ngx_http_tocsin_log_t *log,
-    ngx_http_tocsin_loc_conf_t *tlcf, ngx_uint_t failed,
-    struct tocsin_event *ev);
 static struct tocsin_span ngx_http_tocsin_method(ngx_uint_t method);
 static struct tocsin_span ngx_http_tocsin_proto(ngx_uint_t version);
 static struct tocsin_span ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr);
@@ -61,42 +56,6 @@ static void ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
 static void ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
     struct tocsin_event *ev);
-
-
-static uint64_t  ngx_http_tocsin_random;
-
-
-void
-ngx_http_tocsin_seed(ngx_cycle_t *cycle)
-{
-    ngx_http_tocsin_random = ((uint64_t) ngx_pid << 32)
-                             ^ ngx_http_tocsin_monotonic()
-                             ^ 0x9e3779b97f4a7c15;
-}
-
-
-/* xorshift64*: a few instructions, and good enough to choose by */
-
-static uint32_t
-ngx_http_tocsin_draw(ngx_http_tocsin_log_t *log)
-{
-    uint64_t  x;
-
-    if (!log->drawn) {
-        x = ngx_http_tocsin_random;
-
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-
-        ngx_http_tocsin_random = x;
-
-        log->draw = (uint32_t) ((x * 0x2545f4914f6cdd1d) >> 32);
-        log->drawn = 1;
-    }
-
-    return log->draw;
-}
 
 
 ngx_int_t
@@ -141,7 +100,7 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
     log.tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
     log.now = ngx_http_tocsin_monotonic();
     log.wall = ngx_tocsin_now();
-    log.drawn = 0;
+    log.draw = -1;
 
     for (sub = tr->next; sub; sub = sub->next) {
         if (sub->conf && sub->conf->enable) {
@@ -184,7 +143,7 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
 
     ngx_http_tocsin_set_times(log, tr, sum.last, &ev);
 
-    if (ngx_http_tocsin_weigh(log, tlcf, sum.failed, &ev) != NGX_OK) {
+    if (ngx_http_tocsin_weigh(tlcf, sum.failed, &log->draw, &ev) != NGX_OK) {
         return;
     }
 
@@ -203,8 +162,16 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
 
     ngx_http_tocsin_set_place(&ev, sum.last ? sum.last->place : NULL);
 
-    ev.labels = ngx_http_tocsin_evaluate_labels(r, &tlcf->labels, labels);
-    ev.fields = ngx_http_tocsin_evaluate_labels(r, &tlcf->fields, fields);
+    ev.labels = tlcf->labels.constant;
+    ev.fields = tlcf->fields.constant;
+
+    if (tlcf->labels.variable) {
+        ev.labels = ngx_http_tocsin_evaluate_labels(r, &tlcf->labels, labels);
+    }
+
+    if (tlcf->fields.variable) {
+        ev.fields = ngx_http_tocsin_evaluate_labels(r, &tlcf->fields, fields);
+    }
 
     ev.req = ngx_tocsin_emit(&log->tmcf->tocsin, &ev);
 
@@ -339,7 +306,7 @@ ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
         flags |= TOCSIN_FLAG_ABORTED;
     }
 
-    if (tr->early && status >= NGX_HTTP_BAD_REQUEST) {
+    if (tr->early && (status == 0 || status >= NGX_HTTP_BAD_REQUEST)) {
         flags |= TOCSIN_FLAG_EARLY;
     }
 
@@ -368,43 +335,6 @@ ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
            && (type->data[5] | 0x20) == 'e'
            && ngx_strncasecmp(type->data, (u_char *) "text/event-stream", 17)
               == 0;
-}
-
-
-/* NGX_DECLINED if it is not in the sample */
-
-static ngx_int_t
-ngx_http_tocsin_weigh(ngx_http_tocsin_log_t *log,
-    ngx_http_tocsin_loc_conf_t *tlcf, ngx_uint_t failed,
-    struct tocsin_event *ev)
-{
-    ev->weight = 1000;
-
-    if (tlcf->weight == 1000) {
-        return NGX_OK;
-    }
-
-    if (tlcf->keep_errors
-        && (failed || ev->status >= NGX_HTTP_INTERNAL_SERVER_ERROR))
-    {
-        return NGX_OK;
-    }
-
-    if (tlcf->slow
-        && ev->dur >= (uint64_t) tlcf->slow * 1000
-        && !(ev->flags & TOCSIN_FLAG_LONG_LIVED))
-    {
-        ev->flags |= TOCSIN_FLAG_SLOW;
-        return NGX_OK;
-    }
-
-    if (ngx_http_tocsin_draw(log) >= tlcf->threshold) {
-        return NGX_DECLINED;
-    }
-
-    ev->weight = tlcf->weight;
-
-    return NGX_OK;
 }
 
 

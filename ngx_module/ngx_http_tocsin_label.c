@@ -429,7 +429,8 @@ ngx_http_tocsin_evaluate(ngx_http_request_t *r, ngx_http_tocsin_value_t *value)
 }
 
 
-/* buf has TOCSIN_LABELS_MAX bytes; a label that does not fit is left out */
+/* of labels with variables; buf has TOCSIN_LABELS_MAX bytes; what does not fit
+   is left out */
 
 struct tocsin_span
 ngx_http_tocsin_evaluate_labels(ngx_http_request_t *r,
@@ -440,10 +441,6 @@ ngx_http_tocsin_evaluate_labels(ngx_http_request_t *r,
     struct tocsin_out         out;
     struct tocsin_span        value;
     ngx_http_tocsin_label_t  *label;
-
-    if (labels->variable == NULL) {
-        return labels->constant;
-    }
 
     out.data = (char *) buf;
     out.cap = TOCSIN_LABELS_MAX;

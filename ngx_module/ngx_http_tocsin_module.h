@@ -166,14 +166,14 @@ struct ngx_http_tocsin_request_s {
 /* ngx_http_tocsin_request.c */
 ngx_int_t ngx_http_tocsin_add_variable(ngx_conf_t *cf);
 ngx_int_t ngx_http_tocsin_init_request(ngx_conf_t *cf);
-ngx_http_tocsin_request_t *ngx_http_tocsin_get_request(ngx_http_request_t *r);
+ngx_http_tocsin_request_t *ngx_http_tocsin_find_subrequest(
+    ngx_http_tocsin_request_t *main, ngx_http_request_t *r);
 ngx_http_tocsin_request_t *ngx_http_tocsin_add_request(ngx_http_request_t *r);
 ngx_http_tocsin_request_t *ngx_http_tocsin_locate(ngx_http_request_t *r);
 uint64_t ngx_http_tocsin_monotonic(void);
 
 /* ngx_http_tocsin_event.c */
 ngx_int_t ngx_http_tocsin_log_handler(ngx_http_request_t *r);
-void ngx_http_tocsin_seed(ngx_cycle_t *cycle);
 
 /* ngx_http_tocsin_peer.c */
 ngx_int_t ngx_http_tocsin_wrap_upstreams(ngx_conf_t *cf);
@@ -210,7 +210,12 @@ char *ngx_http_tocsin_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_tocsin_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_tocsin_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_tocsin_buffer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* ngx_http_tocsin_sample.c */
 char *ngx_http_tocsin_sample(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_tocsin_seed(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_tocsin_weigh(ngx_http_tocsin_loc_conf_t *tlcf,
+    ngx_uint_t failed, int64_t *draw, struct tocsin_event *ev);
 
 /* ngx_http_tocsin_label.c */
 char *ngx_http_tocsin_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -238,6 +243,37 @@ void ngx_http_tocsin_feed_exit_process(ngx_cycle_t *cycle,
 
 
 extern ngx_module_t  ngx_http_tocsin_module;
+
+
+/* of a parameter "name=value" */
+
+#define ngx_http_tocsin_has(value, name)                                      \
+    ((value)->len > sizeof(name) - 1                                          \
+     && ngx_strncmp((value)->data, name, sizeof(name) - 1) == 0)
+
+#define ngx_http_tocsin_rest(rest, value, name)                               \
+    (rest)->data = (value)->data + sizeof(name) - 1;                          \
+    (rest)->len = (value)->len - (sizeof(name) - 1)
+
+
+/* what is kept of a request; NULL if it has not got that far */
+
+static ngx_inline ngx_http_tocsin_request_t *
+ngx_http_tocsin_get_request(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_request_t    *tr;
+    ngx_http_tocsin_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+
+    tr = (ngx_http_tocsin_request_t *) r->main->variables[tmcf->index].data;
+
+    if (r == r->main || tr == NULL) {
+        return tr;
+    }
+
+    return ngx_http_tocsin_find_subrequest(tr, r);
+}
 
 
 #endif /* _NGX_HTTP_TOCSIN_MODULE_H_INCLUDED_ */

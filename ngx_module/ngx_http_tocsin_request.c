@@ -119,26 +119,20 @@ ngx_http_tocsin_monotonic(void)
 
 
 ngx_http_tocsin_request_t *
-ngx_http_tocsin_get_request(ngx_http_request_t *r)
+ngx_http_tocsin_find_subrequest(ngx_http_tocsin_request_t *main,
+    ngx_http_request_t *r)
 {
-    ngx_http_tocsin_request_t    *tr;
-    ngx_http_tocsin_main_conf_t  *tmcf;
+    ngx_http_tocsin_request_t  *tr;
 
-    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+    tr = ngx_http_get_module_ctx(r, ngx_http_tocsin_module);
 
-    tr = (ngx_http_tocsin_request_t *) r->main->variables[tmcf->index].data;
-
-    if (r == r->main || tr == NULL) {
+    if (tr) {
         return tr;
-    }
-
-    if (ngx_http_get_module_ctx(r, ngx_http_tocsin_module)) {
-        return ngx_http_get_module_ctx(r, ngx_http_tocsin_module);
     }
 
     /* not seen yet, or redirected */
 
-    for (tr = tr->next; tr; tr = tr->next) {
+    for (tr = main->next; tr; tr = tr->next) {
         if (tr->request == r) {
             return tr;
         }

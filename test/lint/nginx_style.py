@@ -64,7 +64,7 @@ def check_gaps(report, path, text):
         if lines[start].strip():
             continue
         before = lines[start - 1].strip() if start > 0 else ""
-        if before and not before.endswith("*/"):
+        if before and not before.endswith("*/") and before[0] != "#":
             report.say(path, start + 2, "two blank lines between functions")
 
 

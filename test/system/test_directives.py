@@ -43,7 +43,8 @@ GOOD = [
     http("tocsin_cloud 10.1.2.3 azure westeurope;"),
     http("tocsin_cloud fd00::/8 gcp europe-west4 europe-west4-a;"),
     http("tocsin_cloud upstream:api my_own_2 'New York' rack-7;"),
-    http("tocsin_cloud 10.0.0.0/8 alibaba_cloud; tocsin_cloud 10.1.0.0/16 aws;"),
+    http("tocsin_cloud 10.0.0.0/8 alibaba_cloud;"
+         " tocsin_cloud 10.1.0.0/16 aws;"),
     location("tocsin_route '/api/:id';"),
     location('tocsin_route "$request_method $server_name";'),
     location("tocsin_label tier gold; tocsin_label who $remote_user;"),
@@ -83,7 +84,7 @@ BAD = [
     ("tocsin_redis redis://127.0.0.1 tls=on;", "TLS is not supported"),
     ("tocsin_redis redis://127.0.0.1 ca=/etc/ca.pem;", "TLS is not supported"),
     ("tocsin_redis timeout=1s;", "has no URL"),
-    ("tocsin_redis redis://127.0.0.1 user=edge;", "without \"password_file=\""),
+    ("tocsin_redis redis://127.0.0.1 user=edge;", 'without "password_file="'),
     ("tocsin_redis redis://127.0.0.1 password=secret;",
      'invalid parameter "password=secret".*"user=", "password_file="'),
     ("tocsin_redis redis://127.0.0.1 password_file=/no/such/file;",
