@@ -93,18 +93,18 @@ ngx_http_tocsin_redis_param(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
     ngx_int_t  ms;
     ngx_str_t  rest;
 
-    if (ngx_http_tocsin_has(value, "user=")) {
-        ngx_http_tocsin_rest(&tcf->user, value, "user=");
+    if (ngx_http_tocsin_param(value, "user=")) {
+        ngx_http_tocsin_param_value(&tcf->user, value, "user=");
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_tocsin_has(value, "password_file=")) {
-        ngx_http_tocsin_rest(&rest, value, "password_file=");
+    if (ngx_http_tocsin_param(value, "password_file=")) {
+        ngx_http_tocsin_param_value(&rest, value, "password_file=");
         return ngx_http_tocsin_password_file(cf, tcf, &rest);
     }
 
-    if (ngx_http_tocsin_has(value, "timeout=")) {
-        ngx_http_tocsin_rest(&rest, value, "timeout=");
+    if (ngx_http_tocsin_param(value, "timeout=")) {
+        ngx_http_tocsin_param_value(&rest, value, "timeout=");
 
         ms = ngx_parse_time(&rest, 0);
 
@@ -119,8 +119,8 @@ ngx_http_tocsin_redis_param(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_tocsin_has(value, "tls=")
-        || ngx_http_tocsin_has(value, "ca="))
+    if (ngx_http_tocsin_param(value, "tls=")
+        || ngx_http_tocsin_param(value, "ca="))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" in \"tocsin_redis\": TLS is not supported "
@@ -209,8 +209,8 @@ ngx_http_tocsin_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        if (ngx_http_tocsin_has(&value[i], "maxlen=")) {
-            ngx_http_tocsin_rest(&rest, &value[i], "maxlen=");
+        if (ngx_http_tocsin_param(&value[i], "maxlen=")) {
+            ngx_http_tocsin_param_value(&rest, &value[i], "maxlen=");
 
             n = ngx_atoi(rest.data, rest.len);
 
@@ -226,8 +226,8 @@ ngx_http_tocsin_stream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
-        if (ngx_http_tocsin_has(&value[i], "shards=")) {
-            ngx_http_tocsin_rest(&rest, &value[i], "shards=");
+        if (ngx_http_tocsin_param(&value[i], "shards=")) {
+            ngx_http_tocsin_param_value(&rest, &value[i], "shards=");
 
             n = ngx_atoi(rest.data, rest.len);
 
@@ -344,14 +344,14 @@ ngx_http_tocsin_buffer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (!ngx_http_tocsin_has(&value[2], "flush=")) {
+    if (!ngx_http_tocsin_param(&value[2], "flush=")) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\" in \"tocsin_buffer\", "
                            "it may be \"flush=\"", &value[2]);
         return NGX_CONF_ERROR;
     }
 
-    ngx_http_tocsin_rest(&rest, &value[2], "flush=");
+    ngx_http_tocsin_param_value(&rest, &value[2], "flush=");
 
     ms = ngx_parse_time(&rest, 0);
 

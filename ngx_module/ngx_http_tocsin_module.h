@@ -247,11 +247,11 @@ extern ngx_module_t  ngx_http_tocsin_module;
 
 /* of a parameter "name=value" */
 
-#define ngx_http_tocsin_has(value, name)                                      \
+#define ngx_http_tocsin_param(value, name)                                    \
     ((value)->len > sizeof(name) - 1                                          \
      && ngx_strncmp((value)->data, name, sizeof(name) - 1) == 0)
 
-#define ngx_http_tocsin_rest(rest, value, name)                               \
+#define ngx_http_tocsin_param_value(rest, value, name)                        \
     (rest)->data = (value)->data + sizeof(name) - 1;                          \
     (rest)->len = (value)->len - (sizeof(name) - 1)
 

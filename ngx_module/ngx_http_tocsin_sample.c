@@ -58,8 +58,8 @@ ngx_http_tocsin_sample(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
-        if (ngx_http_tocsin_has(&value[i], "slow=")) {
-            ngx_http_tocsin_rest(&rest, &value[i], "slow=");
+        if (ngx_http_tocsin_param(&value[i], "slow=")) {
+            ngx_http_tocsin_param_value(&rest, &value[i], "slow=");
 
             n = ngx_parse_time(&rest, 0);
 
