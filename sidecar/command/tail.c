@@ -254,16 +254,26 @@ static int follow(struct tail *tail, const struct config *config,
         .backlog = backlog,
     };
     struct intake *intake = intake_create(&options, sink, err);
+    bool connected = false;
     int rc = intake == NULL ? -1 : 0;
 
-    while (rc >= 0 && !got_end && !(tail->bounded && tail->left == 0)) {
+    /* Who cannot connect at all ends; who lost a connection gets it back. */
+    while (intake != NULL && !got_end && !(tail->bounded && tail->left == 0)) {
         rc = intake_poll(intake, POLL_MS, err);
+        if (rc < 0 && !connected) {
+            break;
+        }
+        if (rc < 0) {
+            log_warn("tail", "%s", err->message);
+        }
+        connected |= intake_stats(intake)->connected;
+        rc = 0;
         if (fflush(stdout) != 0) {
             break; /* who read us has gone: `tocsin tail | head` */
         }
     }
     intake_destroy(intake);
-    return rc < 0 ? -1 : 0;
+    return rc;
 }
 
 static int take_number(const char *name, const char *text, uint64_t most,
