@@ -153,7 +153,7 @@ $(BUILD)/test/%: test/%.c $(SIDECAR_OBJ) $(SHARED_OBJ)
 	    $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS) $(shell pkg-config --libs check)
 
 unit: $(UNIT_BIN)           ## run the unit tests
-	@fail=0; for t in $(UNIT_BIN); do $$t || fail=1; done; exit $$fail
+	@fail=0; for t in $(UNIT_BIN); do CK_DEFAULT_TIMEOUT=120 $$t || fail=1; done; exit $$fail
 
 # The same servers, preloaded and watched when they are built with SANITIZER.
 SYSTEM ?= test/system

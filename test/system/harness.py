@@ -219,10 +219,11 @@ class Redis(Process):
                 "--appendfsync", "always"]
         if self.socket:
             argv += ["--unixsocket", self.socket]
+        before = len(self.log)  # of earlier lives
         self.spawn(argv + self.options)
         address = self.socket or ("127.0.0.1", self.port)
+        wait_until(lambda: "eady to accept" in self.log[before:], what="Redis")
         wait_until(lambda: is_listening(address), what="Redis")
-        wait_until(lambda: "eady to accept" in self.log, what="Redis")
         return self
 
     def stop(self):
