@@ -92,8 +92,9 @@ class Detector(nn.Module):
         inputs, facts, candidates, scale, novelty, s2 = self.statistics(
             x, season, s, self.floor(F))
         seen = ((x - x) == 0.).to(x.dtype)
-        own, joint = self.network.evidence(inputs, seen)
-        expected, low, high = self.network.band(facts, candidates, scale)
+        own, joint = self.network.evidence(inputs, seen, True)
+        expected, low, high = self.network.band(facts, candidates, scale,
+                                                True)
         low = torch.where(s[:, self.low * F:(self.low + 1) * F] >= 0.,
                           low.clamp(min=0.), low)
         z = inputs[self.z150]

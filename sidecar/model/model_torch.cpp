@@ -23,6 +23,7 @@ extern "C" {
 #include <string>
 #include <vector>
 
+#include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/script.h>
 #include <torch/torch.h>
 
@@ -55,17 +56,23 @@ struct model {
 namespace
 {
 
-/* The first line of what libtorch says; the rest is its own call stack. */
+/* One line of what libtorch says: the last that is not a call stack's. An
+ * exception of the module's own ends in "RuntimeError: <its words>". */
 int model_failed(err *err, const char *what, const char *why)
 {
-    std::string line(why);
-    size_t end;
+    std::istringstream lines(why);
+    std::string line, first, last;
 
-    end = line.find('\n');
-    if (end != std::string::npos && end > 0) {
-        line.resize(end);
+    while (std::getline(lines, line)) {
+        if (first.empty()) {
+            first = line;
+        }
+        if (line.find("Error: ") != std::string::npos) {
+            last = line;
+        }
     }
-    return err_set(err, ERR_MODEL, "%s: %s", what, line.c_str());
+    return err_set(err, ERR_MODEL, "%s: %s", what,
+                   last.empty() ? first.c_str() : last.c_str());
 }
 
 template <typename Body> int guard(err *err, const char *what, Body body)
@@ -250,7 +257,7 @@ torch::jit::Module *stepper(model *model)
 
         copy.eval();
         model->frozen = std::make_unique<torch::jit::Module>(
-            torch::jit::freeze(copy, std::vector<std::string>{"step"}, true));
+            torch::jit::freeze_module(copy, {"step"}));
     }
     return model->frozen.get();
 }

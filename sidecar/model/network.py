@@ -18,6 +18,20 @@ BAND = 20
 CANDIDATES = 5       # of the expected value
 
 
+def product(weight: Tensor, a: Tensor, exact: bool) -> Tensor:
+    """weight [H,C] times a [C,N], |a| <= 16.
+
+    The kernels of a matrix product add up in an order that depends on the
+    size of the matrix and on a row's place in it. An exact product does not:
+    of weights in 1/1024 and inputs in 1/32 every partial sum is a whole
+    number below 2^24, as long as no row of weights sums up to more than 32.
+    So a series' bits are its own, whoever is scored beside it."""
+    if exact:
+        return torch.mm(torch.round(weight * 1024.),
+                        torch.round(a * 32.)) * (1. / 32768.)
+    return torch.mm(weight, a)
+
+
 class Network(nn.Module):
     HIDDEN: Final[int] = HIDDEN
     JOINT: Final[int] = JOINT
@@ -49,39 +63,40 @@ class Network(nn.Module):
         self.band_out_bias = nn.Parameter(
             torch.tensor([0., 1., 0., 0., 0., 1., 1.])[:, None])
 
-    def evidence(self, inputs: Tensor, seen: Tensor) -> Tuple[Tensor, Tensor]:
+    def evidence(self, inputs: Tensor, seen: Tensor, exact: bool
+                 ) -> Tuple[Tensor, Tensor]:
         """inputs [C,B,F], seen [B,F] (0 or 1)
         -> of columns [3,B,F] (meaningless where not seen), joint [2,B]"""
         C, B, F = inputs.shape
-        kind = self.known if F == self.kinds else self.unknown
-        h = torch.mm(self.first, inputs.view(C, B * F)).view(self.HIDDEN, B, F)
-        h = torch.relu(h + kind[:, None, :]).view(self.HIDDEN, B * F)
-        h = torch.relu(torch.addmm(self.second_bias, self.second, h))
-        out = torch.addmm(self.out_bias, self.out, h).view(3, B, F)
+        kind = self.known if F == self.kinds else self.unknown.expand(-1, F)
+        h = product(self.first, inputs.view(C, B * F), exact)
+        h = (h.view(self.HIDDEN, B, F) + kind[:, None, :]).clamp(0., 16.)
+        h = product(self.second, h.view(self.HIDDEN, B * F), exact)
+        h = (h + self.second_bias).clamp(0., 16.)
+        out = product(self.out, h, exact) + self.out_bias
+        out = out.view(3, B, F)
         h = h.view(self.JOINT, B, F) * seen
         pooled = torch.cat([h.amax(2), h.sum(2)
                             / seen.sum(1).clamp(min=1.)])
-        h = torch.relu(torch.addmm(self.meet_bias, self.meet, pooled))
+        h = product(self.meet, pooled, exact) + self.meet_bias
         hurt = (out[1:] - (1. - seen) * 50.).amax(2)
-        return out, hurt + torch.mm(self.joint, h)
+        return out, hurt + product(self.joint, h.clamp(0., 16.), exact)
 
-    def band(self, facts: Tensor, candidates: Tensor, scale: Tensor
-             ) -> Tuple[Tensor, Tensor, Tensor]:
+    def band(self, facts: Tensor, candidates: Tensor, scale: Tensor,
+             exact: bool) -> Tuple[Tensor, Tensor, Tensor]:
         """facts [FACTS,B,F], candidates [5,B,F], scale [B,F]
         -> expected, low, high [B,F]"""
-        _, B, F = facts.shape
-        h = torch.addmm(self.band_bias, self.band_first,
-                        facts.view(-1, B * F))
-        if F == self.kinds:
-            h = (h.view(self.BAND, B, F) + self.band_kind[:, None, :]).view(
-                self.BAND, B * F)
-        h = torch.addmm(self.band_out_bias, self.band_out, torch.relu(h))
-        h = h.view(self.CANDIDATES + 2, B, F)
-        there = candidates == candidates
-        weight = torch.where(there, h[:self.CANDIDATES], torch.full_like(
-            candidates, -50.)).softmax(0)
-        expected = (weight * torch.where(
-            there, candidates, torch.zeros_like(candidates))).sum(0)
+        C, B, F = facts.shape
+        bias = self.band_bias + self.band_kind if F == self.kinds \
+            else self.band_bias.expand(-1, F)
+        h = product(self.band_first, facts.view(C, B * F), exact)
+        h = (h.view(self.BAND, B, F) + bias[:, None, :]).clamp(0., 16.)
+        h = product(self.band_out, h.view(self.BAND, B * F), exact)
+        h = (h + self.band_out_bias).view(self.CANDIDATES + 2, B, F)
+        there = (candidates == candidates).to(facts.dtype)
+        weight = h[:self.CANDIDATES].clamp(-20., 20.).exp() * there
+        expected = (weight * torch.nan_to_num(candidates)).sum(0) \
+            / weight.sum(0)
         width = nn.functional.softplus(h[self.CANDIDATES:]) * scale
         return expected, expected - width[0], expected + width[1]
 
@@ -92,7 +107,7 @@ class Network(nn.Module):
         weights of columns [N,F] and of the row [2,N]; calm [N,F]: weights of
         the band's error, in which unobserved values count for nothing."""
         seen = ((x - x) == 0.).to(x.dtype)
-        out, told = self.evidence(inputs, seen)
+        out, told = self.evidence(inputs, seen, False)
         bce = nn.functional.binary_cross_entropy_with_logits
         own_weight = own_weight * seen
         columns = bce(out[0], own, own_weight, reduction='sum') \
@@ -100,7 +115,7 @@ class Network(nn.Module):
         rows = bce(told, joint, joint_weight, reduction='sum') \
             / joint_weight[0].sum().clamp(min=1.)
 
-        expected, low, high = self.band(facts, candidates, scale)
+        expected, low, high = self.band(facts, candidates, scale, False)
         calm = calm * seen / scale
         x = torch.where(seen > 0., x, expected.detach())
         error = pinball(x - expected, .5) + pinball(x - low, .01) \
