@@ -255,6 +255,9 @@ static double mean(double sum, double weight)
 static void put_total(struct alerts *alerts)
 {
     struct tocsin_board_row row = {
+        .labels = TOCSIN_SPAN(""),
+        .feature = TOCSIN_SPAN(""),
+        .spark = TOCSIN_SPAN(""),
         .observed = (double)NAN,
         .expected = (double)NAN,
         .low = (double)NAN,
@@ -274,7 +277,6 @@ static void put_total(struct alerts *alerts)
     if (sum.series == 0) {
         return;
     }
-    row.labels = row.feature = row.spark = tocsin_span_of("", 0);
     row.score = (double)sum.score;
     row.rate = sum.rate;
     row.errors = mean(sum.errors, sum.rate);

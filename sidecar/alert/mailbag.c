@@ -16,7 +16,7 @@
 int mailbag_init(struct mailbag *mailbag, uint32_t max, struct err *err)
 {
     *mailbag = (struct mailbag){.max = max};
-    mailbag->items = calloc(max, sizeof(*mailbag->items));
+    mailbag->items = calloc(max, sizeof(struct mailbag_item *));
     return mailbag->items == NULL
                ? err_set(err, ERR_SYSTEM, "no memory for %u alerts", max)
                : 0;
