@@ -117,11 +117,20 @@ ngx_http_tocsin_feed_end(ngx_http_tocsin_feed_t *feed)
 static void
 ngx_http_tocsin_feed_watch(ngx_http_tocsin_feed_t *feed)
 {
+    char      trouble[128];
     uint64_t  now;
 
     static const char  silent[] = "no reply in time";
 
     now = ngx_tocsin_now();
+
+    if (!feed->state.up) {
+        ngx_tocsin_link_trouble(feed->link, trouble, sizeof(trouble));
+
+        if (trouble[0]) {
+            ngx_http_tocsin_follow_fault(feed, trouble, ngx_strlen(trouble));
+        }
+    }
 
     if (feed->state.up
         && now > feed->state.replied + NGX_HTTP_TOCSIN_SILENCE)

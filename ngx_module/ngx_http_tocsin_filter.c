@@ -319,7 +319,7 @@ ngx_http_tocsin_matcher_compile(ngx_http_request_t *r,
 
     ngx_str_t  empty;
 
-    ngx_str_null(&empty);
+    ngx_str_set(&empty, "");
 
     /* by itself first: "a)(b" would be good between our parentheses */
 
@@ -388,8 +388,10 @@ ngx_http_tocsin_matcher_test(ngx_http_tocsin_matcher_t *matcher,
 
     if (!matcher->pattern) {
         equal = (matcher->value.len == value->len
-                 && ngx_memcmp(matcher->value.data, value->data, value->len)
-                    == 0);
+                 && (value->len == 0
+                     || ngx_memcmp(matcher->value.data, value->data,
+                                   value->len)
+                        == 0));
     }
 
 #if (NGX_PCRE)

@@ -24,7 +24,7 @@ typedef struct {
 static ngx_int_t ngx_http_tocsin_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tocsin_root(ngx_http_request_t *r);
 static ngx_http_handler_pt ngx_http_tocsin_find_path(ngx_str_t *path);
-static void ngx_http_tocsin_rest(ngx_http_request_t *r, ngx_str_t *rest);
+static void ngx_http_tocsin_below(ngx_http_request_t *r, ngx_str_t *rest);
 static ngx_int_t ngx_http_tocsin_wants_json(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tocsin_quality(ngx_str_t *accept,
     const char *type);
@@ -66,7 +66,7 @@ ngx_http_tocsin_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tocsin_rest(r, &rest);
+    ngx_http_tocsin_below(r, &rest);
 
     handler = ngx_http_tocsin_find_path(&rest);
 
@@ -136,7 +136,7 @@ ngx_http_tocsin_find_path(ngx_str_t *path)
 /* what follows the name of the location: "" or begins with a slash */
 
 static void
-ngx_http_tocsin_rest(ngx_http_request_t *r, ngx_str_t *rest)
+ngx_http_tocsin_below(ngx_http_request_t *r, ngx_str_t *rest)
 {
     size_t                     len;
     ngx_http_core_loc_conf_t  *clcf;
@@ -182,7 +182,9 @@ ngx_http_tocsin_wants_json(ngx_http_request_t *r)
         }
 
         if (header[i].key.len == sizeof("Accept") - 1
-            && ngx_strcasecmp(header[i].lowcase_key, (u_char *) "accept") == 0)
+            && ngx_strncmp(header[i].lowcase_key, "accept",
+                           sizeof("Accept") - 1)
+               == 0)
         {
             json = ngx_max(json, ngx_http_tocsin_quality(&header[i].value,
                                                          "application/json"));
