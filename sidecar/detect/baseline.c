@@ -32,6 +32,7 @@
 
 #define PRIOR_EVENTS 200.0
 #define SHARE_MIN 0.0005
+#define CLEAN_MAX 1e6F
 #define OVER 4.0    /* nats for an end to be believed */
 #define BAD_MIN 1.9 /* one bad request is never an alarm */
 
@@ -88,15 +89,19 @@ static void weigh_share(struct finding *found, const struct effect *effect,
     }
 }
 
-/* When the last ticks had far fewer bad events than the longer window makes
- * expect, what it remembers is over. */
-static void notice_end(struct baseline *b)
+/* When there were far fewer bad events lately than the longer window makes
+ * expect, or none for long, what it remembers is over. */
+static void notice_end(struct baseline *b, double bad, double all)
 {
     double share = b->slow_all > 0 ? (double)b->slow / (double)b->slow_all : 0;
-    double due = share * (double)b->fast_all, bad = (double)b->fast;
-    double nats = due - bad + (bad > 0 ? bad * log(bad / due) : 0);
+    double due = share * (double)b->fast_all, seen = (double)b->fast;
+    double nats = due - seen + (seen > 0 ? seen * log(seen / due) : 0);
 
-    if (bad < due && nats > OVER) {
+    b->clean = bad > 0 ? 0 : fminf(b->clean + (float)all, CLEAN_MAX);
+    if (share * (double)b->clean > OVER) {
+        b->fast = b->slow = 0;
+        b->slow_all = b->fast_all;
+    } else if (seen < due && nats > OVER) {
         b->slow = b->fast;
         b->slow_all = b->fast_all;
     }
@@ -130,7 +135,7 @@ static struct finding look_share(struct baseline *b, enum feature feature,
     b->fast_all = (float)((double)b->fast_all * (1 - FAST) + all);
     b->slow = (float)((double)b->slow * (1 - SLOW) + bad);
     b->slow_all = (float)((double)b->slow_all * (1 - SLOW) + all);
-    notice_end(b);
+    notice_end(b, bad, all);
     weigh_share(&found, effect, (double)b->fast, (double)b->fast_all, usual);
     weigh_share(&found, effect, (double)b->slow, (double)b->slow_all, usual);
     if (!look->frozen && all > 0) {
@@ -269,6 +274,7 @@ void baseline_save(const struct baseline *b, struct buf *to)
     buf_put_f32(to, b->slow);
     buf_put_f32(to, b->fast_all);
     buf_put_f32(to, b->slow_all);
+    buf_put_f32(to, b->clean);
     buf_put_u32(to, b->ticks);
 }
 
@@ -280,5 +286,6 @@ void baseline_restore(struct baseline *b, struct cursor *from)
     b->slow = cursor_f32(from);
     b->fast_all = cursor_f32(from);
     b->slow_all = cursor_f32(from);
+    b->clean = cursor_f32(from);
     b->ticks = cursor_u32(from);
 }

@@ -22,6 +22,7 @@ struct baseline {
     /* SHARE: all events of as many. LEVEL: fast mean of the logarithm's
      * distance from its level; unused. */
     float fast_all, slow_all;
+    float clean;    /* SHARE: events since the last bad one */
     uint32_t ticks; /* learned from */
 };
 

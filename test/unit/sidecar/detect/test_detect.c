@@ -182,6 +182,29 @@ START_TEST(an_outage_is_not_learned_and_ends_when_it_ends)
 }
 END_TEST
 
+START_TEST(it_is_over_soon_after_the_repair)
+{
+    static const double rates[] = {3, 20, 200};
+    unsigned i;
+
+    for (i = 0; i < 3; i++) {
+        struct sim *sim = sim_create(1, 1, 30 + i);
+
+        sim->series[0].rate = rates[i];
+        sim_run(sim, WARM);
+        sim->series[0].errors = 0.4;
+        sim->series[0].latency *= 6;
+        sim_run(sim, 30);
+        ck_assert(sim->last[0].alarm);
+        sim->series[0].errors = 0.002;
+        sim->series[0].latency /= 6;
+        ck_assert_uint_le(sim_until(sim, 0, false, 60), 20);
+        ck_assert(!sim->last[0].alarm);
+        sim_free(sim);
+    }
+}
+END_TEST
+
 START_TEST(a_new_normal_is_accepted_after_an_hour)
 {
     struct sim *sim = warm(1);
@@ -383,6 +406,7 @@ int main(void)
     tcase_add_test(tcase, changes_too_small_to_matter_are_not_told);
     tcase_add_test(tcase, one_bad_request_in_a_quiet_hour_is_no_alarm);
     tcase_add_test(tcase, an_outage_is_not_learned_and_ends_when_it_ends);
+    tcase_add_test(tcase, it_is_over_soon_after_the_repair);
     tcase_add_test(tcase, a_new_normal_is_accepted_after_an_hour);
     tcase_add_test(tcase, a_service_that_fails_from_the_start_is_told);
     tcase_add_test(tcase, a_useful_alarm_comes_two_minutes_after_a_cold_start);
