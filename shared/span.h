@@ -11,7 +11,7 @@ struct tocsin_span {
     size_t len;
 };
 
-#define TOCSIN_SPAN(literal) \
+#define TOCSIN_SPAN(literal)                                                   \
     ((struct tocsin_span){(literal), sizeof(literal) - 1})
 
 static inline struct tocsin_span tocsin_span_of(const char *data, size_t len)

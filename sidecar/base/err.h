@@ -13,13 +13,13 @@
 
 enum err_code {
     ERR_NONE,
-    ERR_USAGE,    /* the caller's words are off */
-    ERR_INPUT,    /* a file, a reply or a message is not what it should be */
-    ERR_SYSTEM,   /* the operating system refused */
-    ERR_NETWORK,  /* a peer could not be reached or went away */
-    ERR_REFUSED,  /* a peer answered no */
-    ERR_LIMIT,    /* a cap was reached */
-    ERR_MODEL     /* libtorch refused, or the model breaks its contract */
+    ERR_USAGE,   /* the caller's words are off */
+    ERR_INPUT,   /* a file, a reply or a message is not what it should be */
+    ERR_SYSTEM,  /* the operating system refused */
+    ERR_NETWORK, /* a peer could not be reached or went away */
+    ERR_REFUSED, /* a peer answered no */
+    ERR_LIMIT,   /* a cap was reached */
+    ERR_MODEL    /* libtorch refused, or the model breaks its contract */
 };
 
 struct err {

@@ -17,7 +17,8 @@
     X(LOCAL_ERRORS, "local_errors", "1", SHARE, UP,                            \
       "share of attempts without a whole answer: refused, timed out, reset")   \
     X(LATENCY_P50, "latency_p50", "s", TIME, UP, "median duration")            \
-    X(LATENCY_P95, "latency_p95", "s", TIME, UP, "95th percentile of duration")\
+    X(LATENCY_P95, "latency_p95", "s", TIME, UP,                               \
+      "95th percentile of duration")                                           \
     X(INFLIGHT, "inflight", "1", COUNT, UP, "exchanges in flight")             \
     X(OLDEST, "oldest", "s", TIME, UP, "age of the oldest one in flight")      \
     X(BYTES, "bytes", "By", SIZE, NEVER, "bytes sent, mean")                   \

@@ -24,7 +24,7 @@ enum scope {
 };
 
 struct identity {
-    uint32_t slot;      /* index into every room's tables, < series.max */
+    uint32_t slot; /* index into every room's tables, < series.max */
     enum scope scope;
     uint64_t hash;      /* XXH64 of labels: the same after a restart */
     const char *labels; /* PAIRS: "upstream=shop,peer=10.0.0.1:80"; the names

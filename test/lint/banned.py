@@ -32,6 +32,10 @@ BANNED = {
 CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
 
 
+# Tests may call a shell and take the numbers that come.
+TESTS = {"system", "rand"}
+
+
 def main():
     report = Report("banned functions")
     for path in files("*.c", "*.h", "*.cpp"):
@@ -39,6 +43,8 @@ def main():
         for number, line in enumerate(strip(path.read_text()).split("\n"), 1):
             for match in CALL.finditer(line):
                 name = match.group(1)
+                if name in TESTS and "test" in path.parts:
+                    continue
                 report.say(path, number, f"{name}(): use {BANNED[name]}")
     report.finish()
 

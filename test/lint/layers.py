@@ -24,6 +24,8 @@ LIBC = {
     "string.h", "strings.h", "time.h",
 }
 
+POSIX = {"fcntl.h", "poll.h", "signal.h", "unistd.h", "sys/stat.h"}
+
 NGINX = re.compile(r"^ngx_(?!tocsin|http_tocsin)\w+\.h$")
 NGINX_CORE = re.compile(r"^ngx_(config|core|event|event_\w+)\.h$")
 NGX_OTHER = re.compile(r"^(hiredis/(read|sds)\.h|jansson\.h|openssl/\w+\.h)$")
@@ -68,7 +70,8 @@ def check_system(report, path, layer, line, name):
         if NGINX.match(name):
             report.say(path, line, f"<{name}> is for ngx_module/ alone")
         return
-    if not (NGINX.match(name) or NGX_OTHER.match(name) or name in LIBC):
+    if not (NGINX.match(name) or NGX_OTHER.match(name)
+            or name in LIBC | POSIX):
         report.say(path, line, f"ngx_module/ has no use for <{name}>")
     if path.name.startswith("ngx_tocsin") and NGINX.match(name) \
             and not NGINX_CORE.match(name):
