@@ -179,11 +179,12 @@ void ngx_tocsin_link_leave(ngx_tocsin_link_t *link, u_char *reason,
 ngx_int_t ngx_tocsin_link_send(ngx_tocsin_link_t *link, u_char *p, size_t len);
 
 /*
- * The same without a copy: room for at least `size` bytes in the buffer, or
- * NULL; then the end of what was written there, `commands` of them; then all
- * is sent at once.
+ * The same without a copy: room for at least `size` bytes in the buffer (and
+ * its true end, unless `last` is NULL), or NULL; then the end of what was
+ * written there, `commands` of them; then all is sent at once.
  */
-u_char *ngx_tocsin_link_room(ngx_tocsin_link_t *link, size_t size);
+u_char *ngx_tocsin_link_room(ngx_tocsin_link_t *link, size_t size,
+    u_char **last);
 void ngx_tocsin_link_wrote(ngx_tocsin_link_t *link, u_char *end,
     ngx_uint_t commands);
 void ngx_tocsin_link_flush(ngx_tocsin_link_t *link);

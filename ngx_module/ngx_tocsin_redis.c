@@ -433,7 +433,7 @@ ngx_tocsin_link_send(ngx_tocsin_link_t *link, u_char *p, size_t len)
 {
     u_char  *room;
 
-    room = ngx_tocsin_link_room(link, len);
+    room = ngx_tocsin_link_room(link, len, NULL);
     if (room == NULL) {
         return NGX_AGAIN;
     }
@@ -446,12 +446,16 @@ ngx_tocsin_link_send(ngx_tocsin_link_t *link, u_char *p, size_t len)
 
 
 u_char *
-ngx_tocsin_link_room(ngx_tocsin_link_t *link, size_t size)
+ngx_tocsin_link_room(ngx_tocsin_link_t *link, size_t size, u_char **last)
 {
     size_t  rest;
 
     if (link->state != NGX_TOCSIN_LINK_READY || link->failed) {
         return NULL;
+    }
+
+    if (last) {
+        *last = link->out + NGX_TOCSIN_OUT;
     }
 
     if ((size_t) (link->out + NGX_TOCSIN_OUT - link->out_last) >= size) {

@@ -159,47 +159,46 @@ ngx_tocsin_flush(ngx_tocsin_worker_t *w)
 static ngx_uint_t
 ngx_tocsin_send_ring(ngx_tocsin_worker_t *w, ngx_tocsin_owned_t *owned)
 {
-    u_char                           *p;
+    u_char                           *p, *last;
     ngx_str_t                        *head;
     ngx_uint_t                        sent, most;
     struct tocsin_ring               *ring;
     const struct tocsin_ring_record  *record;
 
-    ring = &owned->ring;
-    most = w->probe ? 1 : NGX_MAX_UINT32_VALUE;
-
-    if (w->probe && w->nruns) {
+    if (w->nruns == NGX_TOCSIN_RUNS || (w->probe && w->nruns)) {
         return 0;
     }
 
-    for (sent = 0; sent < most; sent++) {
+    p = ngx_tocsin_link_room(w->link, NGX_TOCSIN_ENTRY, &last);
+    if (p == NULL) {
+        return 0;
+    }
 
-        if (w->nruns == NGX_TOCSIN_RUNS) {
-            break;
-        }
+    ring = &owned->ring;
+    most = w->probe ? 1 : NGX_MAX_UINT32_VALUE;
+
+    for (sent = 0; sent < most && last - p >= NGX_TOCSIN_ENTRY; sent++) {
 
         record = tocsin_ring_next(ring);
         if (record == NULL) {
             break;
         }
 
-        p = ngx_tocsin_link_room(w->link,
-                                 NGX_TOCSIN_HEAD + TOCSIN_EVENT_ENCODED_MAX);
-        if (p == NULL) {
-            break;
-        }
+        /* the number of shards may have changed with a reload */
 
         head = &owned->heads[record->kind * w->shards
-                             + record->tag % w->shards];
+                             + (record->tag ? record->tag % w->shards : 0)];
 
         p = ngx_cpymem(p, head->data, head->len);
         p = (u_char *) tocsin_record_encode((char *) p, (char *) (record + 1),
                                             record->kind);
 
-        ngx_tocsin_link_wrote(w->link, p, 1);
-        ngx_tocsin_push(w, owned->owner);
+        tocsin_ring_sent(ring, record);
+    }
 
-        tocsin_ring_sent(ring);
+    if (sent) {
+        ngx_tocsin_link_wrote(w->link, p, sent);
+        ngx_tocsin_push(w, owned->owner, sent);
     }
 
     return sent;
@@ -222,7 +221,8 @@ ngx_tocsin_flush_handler(ngx_event_t *ev)
 /* the queue of those who await replies: neighbours are one run */
 
 void
-ngx_tocsin_push(ngx_tocsin_worker_t *w, ngx_tocsin_owner_e owner)
+ngx_tocsin_push(ngx_tocsin_worker_t *w, ngx_tocsin_owner_e owner,
+    ngx_uint_t count)
 {
     ngx_tocsin_run_t  *run;
 
@@ -230,14 +230,14 @@ ngx_tocsin_push(ngx_tocsin_worker_t *w, ngx_tocsin_owner_e owner)
         run = &w->runs[(w->first + w->nruns - 1) % NGX_TOCSIN_RUNS];
 
         if (run->owner == owner) {
-            run->count++;
+            run->count += count;
             return;
         }
     }
 
     run = &w->runs[(w->first + w->nruns) % NGX_TOCSIN_RUNS];
     run->owner = owner;
-    run->count = 1;
+    run->count = count;
     w->nruns++;
 }
 

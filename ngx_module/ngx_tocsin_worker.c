@@ -274,8 +274,7 @@ ngx_tocsin_beat(ngx_tocsin_worker_t *w)
         return;
     }
 
-    p = ngx_tocsin_link_room(w->link,
-                             NGX_TOCSIN_HEAD + TOCSIN_EVENT_ENCODED_MAX);
+    p = ngx_tocsin_link_room(w->link, NGX_TOCSIN_ENTRY, NULL);
     if (p == NULL) {
         return;
     }
@@ -315,7 +314,7 @@ ngx_tocsin_beat(ngx_tocsin_worker_t *w)
 
     tocsin_event_encode(&out, &ev);
 
-    ngx_tocsin_push(w, NGX_TOCSIN_BEAT);
+    ngx_tocsin_push(w, NGX_TOCSIN_BEAT, 1);
     ngx_tocsin_link_wrote(w->link, (u_char *) out.data + out.need, 1);
     ngx_tocsin_link_flush(w->link);
 }

@@ -16,6 +16,7 @@
 
 #define NGX_TOCSIN_RUNS      32
 #define NGX_TOCSIN_HEAD      512           /* the longest one */
+#define NGX_TOCSIN_ENTRY     (NGX_TOCSIN_HEAD + TOCSIN_EVENT_ENCODED_MAX)
 #define NGX_TOCSIN_INFLIGHT  32768
 
 
@@ -84,7 +85,8 @@ extern const ngx_tocsin_link_handler_t  ngx_tocsin_ring_handler;
 /* ngx_tocsin_ring.c */
 void ngx_tocsin_ring_init(ngx_tocsin_worker_t *w);
 void ngx_tocsin_flush(ngx_tocsin_worker_t *w);
-void ngx_tocsin_push(ngx_tocsin_worker_t *w, ngx_tocsin_owner_e owner);
+void ngx_tocsin_push(ngx_tocsin_worker_t *w, ngx_tocsin_owner_e owner,
+    ngx_uint_t count);
 
 /* ngx_tocsin_head.c */
 ngx_uint_t ngx_tocsin_shard(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev);

@@ -34,39 +34,12 @@ static inline char *tocsin_resp_copy(char *to, const char *from, size_t len)
     return to + len;
 }
 
-/* For values below 1,000, which most are: no call, no loop, no division. */
-static inline char *tocsin_resp_uint_short(char *to, unsigned value)
-{
-    unsigned hundreds = (value * 5243) >> 19;
-    unsigned rest = value - 100 * hundreds;
-    unsigned tens = (rest * 103) >> 10;
-    unsigned digits = (tens | (rest - 10 * tens) << 8) | 0x0a0d3030;
-    char head[4] = {'$', '2', '\r', '\n'};
-
-    if (hundreds != 0) {
-        head[1] = '3';
-        to[4] = (char)('0' + hundreds);
-        memcpy(to, head, 4);
-        to++;
-    } else {
-        memcpy(to, head, 4);
-    }
-    to[4] = (char)digits;
-    to[5] = (char)(digits >> 8);
-    to[6] = '\r';
-    to[7] = '\n';
-    return to + 8;
-}
-
 static inline char *tocsin_resp_uint(char *to, uint64_t value)
 {
     if (value < 10) {
         memcpy(to, "$1\r\n0\r\n", 8);
         to[4] = (char)('0' + value);
         return to + 7;
-    }
-    if (value < 1000) {
-        return tocsin_resp_uint_short(to, (unsigned)value);
     }
     return tocsin_resp_uint_long(to, value);
 }

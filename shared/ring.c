@@ -24,16 +24,6 @@ static struct tocsin_ring_record *record_at(const struct tocsin_ring *ring,
     return record;
 }
 
-static void advance(const struct tocsin_ring *ring,
-                    struct tocsin_ring_place *place, size_t size)
-{
-    place->offset += size;
-    place->at += size;
-    if (place->at == ring->size) {
-        place->at = 0;
-    }
-}
-
 /* ------------------------------------------------------------------- state */
 
 void tocsin_ring_publish(struct tocsin_ring *ring)
@@ -96,7 +86,7 @@ static int64_t count_live(const struct tocsin_ring *ring)
             return -1;
         }
         live += record->mark == TOCSIN_RING_LIVE;
-        advance(ring, &place, record->size);
+        tocsin_ring_advance(ring, &place, record->size);
     }
     return live;
 }
@@ -167,7 +157,7 @@ char *tocsin_ring_room(struct tocsin_ring *ring, size_t most, bool precious)
     struct tocsin_ring_record *pad;
 
     if (used == 0 && ring->tail.at != 0) {
-        advance(ring, &ring->tail, rest);
+        tocsin_ring_advance(ring, &ring->tail, rest);
         ring->head = ring->cursor = ring->sent = ring->tail;
         rest = ring->size;
     }
@@ -180,7 +170,7 @@ char *tocsin_ring_room(struct tocsin_ring *ring, size_t most, bool precious)
     }
     pad = record_at(ring, ring->tail.at);
     *pad = (struct tocsin_ring_record){(uint32_t)rest, TOCSIN_RING_PAD, 0, 0};
-    advance(ring, &ring->tail, rest);
+    tocsin_ring_advance(ring, &ring->tail, rest);
     return ring->data + HEADER;
 }
 
@@ -192,7 +182,7 @@ void tocsin_ring_put(struct tocsin_ring *ring, size_t len, unsigned kind,
 
     *record = (struct tocsin_ring_record){(uint32_t)size, TOCSIN_RING_LIVE,
                                           (uint8_t)kind, (uint16_t)tag};
-    advance(ring, &ring->tail, size);
+    tocsin_ring_advance(ring, &ring->tail, size);
     ring->now.emitted++;
     ring->now.buffered++;
     tocsin_ring_publish(ring);
@@ -218,7 +208,7 @@ static void skip(const struct tocsin_ring *ring,
         if (record->mark == TOCSIN_RING_LIVE) {
             break;
         }
-        advance(ring, place, record->size);
+        tocsin_ring_advance(ring, place, record->size);
     }
 }
 
@@ -237,18 +227,13 @@ const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring)
     return record_at(ring, ring->sent.at);
 }
 
-void tocsin_ring_sent(struct tocsin_ring *ring)
-{
-    advance(ring, &ring->sent, record_at(ring, ring->sent.at)->size);
-}
-
 /* On to the record of the next reply: the next live one among those sent.
  * Those that had been settled before they could be sent again were skipped
  * when sending, and are skipped here. */
 static void next_reply(struct tocsin_ring *ring,
                        const struct tocsin_ring_record *record)
 {
-    advance(ring, &ring->cursor, record->size);
+    tocsin_ring_advance(ring, &ring->cursor, record->size);
     skip(ring, &ring->cursor, ring->sent.offset);
 }
 

@@ -120,9 +120,10 @@ void tocsin_ring_put(struct tocsin_ring *ring, size_t len, unsigned kind,
 void tocsin_ring_drop(struct tocsin_ring *ring, unsigned reason);
 
 /* The next record to send, or NULL. Its bytes follow it. tocsin_ring_sent()
- * goes on to the one after it. */
+ * with this very record goes on to the one after it. */
 const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring);
-void tocsin_ring_sent(struct tocsin_ring *ring);
+static inline void tocsin_ring_sent(struct tocsin_ring *ring,
+                                    const struct tocsin_ring_record *record);
 
 /*
  * Replies, one for each record sent, in the order of sending: delivered,
@@ -145,6 +146,23 @@ void tocsin_ring_publish(struct tocsin_ring *ring);
  * owner was too busy changing it: ask again. */
 bool tocsin_ring_read(struct tocsin_ring_shared *shared,
                       struct tocsin_ring_state *state);
+
+static inline void tocsin_ring_advance(const struct tocsin_ring *ring,
+                                       struct tocsin_ring_place *place,
+                                       size_t size)
+{
+    place->offset += size;
+    place->at += size;
+    if (place->at == ring->size) {
+        place->at = 0;
+    }
+}
+
+static inline void tocsin_ring_sent(struct tocsin_ring *ring,
+                                    const struct tocsin_ring_record *record)
+{
+    tocsin_ring_advance(ring, &ring->sent, record->size);
+}
 
 /* Bytes that wait to be sent for the first time, or again. */
 static inline uint64_t tocsin_ring_unsent(const struct tocsin_ring *ring)

@@ -151,7 +151,7 @@ def count(directory, path, http, redis, backend, requests):
         log="" if "access_log" in http else "access_log off;",
         http=http.format(dir=directory, redis=redis.url)))
     nginx = start(
-        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}"
+        ["valgrind", "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={directory}"
          "/callgrind.out", "nginx", "-p", directory, "-c",
          directory / "nginx.conf", "-e", directory / "error.log"], port)
     try:

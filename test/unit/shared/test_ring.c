@@ -69,7 +69,7 @@ static uint64_t send_next(void)
     memcpy(&number, record + 1, sizeof(number));
     ck_assert_uint_eq(record->kind, 1);
     ck_assert_uint_eq(record->tag, 2);
-    tocsin_ring_sent(&ring);
+    tocsin_ring_sent(&ring, record);
     return number;
 }
 
