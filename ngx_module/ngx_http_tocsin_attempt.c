@@ -55,7 +55,7 @@ ngx_http_tocsin_begin_attempt(ngx_http_tocsin_exchange_t *ex)
     *ex->last = at;
     ex->last = &at->next;
     ex->current = at;
-    ex->nattempts++;
+    ex->request->attempts++;
 
     return at;
 }

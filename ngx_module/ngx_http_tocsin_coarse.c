@@ -33,27 +33,19 @@ static ngx_http_tocsin_place_t *ngx_http_tocsin_place_of_name(
 void
 ngx_http_tocsin_add_coarse(ngx_http_tocsin_request_t *tr, uint64_t now)
 {
-    ngx_uint_t                  i, n, seen;
+    ngx_uint_t                  i;
     ngx_http_request_t         *r;
     ngx_http_upstream_t        *u;
-    ngx_http_tocsin_exchange_t *ex;
     ngx_http_upstream_state_t  *state;
 
     r = tr->request;
     u = r->upstream;
 
-    if (r->upstream_states) {
-
-        seen = 0;
-
-        for (ex = tr->exchanges; ex; ex = ex->next) {
-            seen += ex->nattempts;
-        }
+    if (r->upstream_states && r->upstream_states->nelts != tr->attempts) {
 
         state = r->upstream_states->elts;
-        n = (r->upstream_states->nelts == seen) ? 0 : r->upstream_states->nelts;
 
-        for (i = 0; i < n; i++) {
+        for (i = 0; i < r->upstream_states->nelts; i++) {
 
             /* states without a peer only separate */
 
@@ -183,7 +175,6 @@ ngx_http_tocsin_add_exchange(ngx_http_tocsin_request_t *tr, ngx_uint_t i,
     ex->request = tr;
     ex->upstream = u;
     ex->attempts = at;
-    ex->nattempts = 1;
     ex->coarse = 1;
 
     ur = u ? u->resolved : NULL;

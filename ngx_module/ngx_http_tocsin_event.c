@@ -105,11 +105,13 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
     for (sub = tr->next; sub; sub = sub->next) {
         if (sub->conf && sub->conf->enable) {
             ngx_http_tocsin_log_request(&log, sub);
+            ngx_http_tocsin_free_exchanges(log.tmcf, sub);
         }
     }
 
     if (tr->conf->enable) {
         ngx_http_tocsin_log_request(&log, tr);
+        ngx_http_tocsin_free_exchanges(log.tmcf, tr);
     }
 
     return NGX_OK;
@@ -131,7 +133,9 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     r = tr->request;
     tlcf = tr->conf;
 
-    if (r->upstream) {
+    if ((r->upstream_states && r->upstream_states->nelts != tr->attempts)
+        || (r->upstream && r->upstream->resolved))
+    {
         ngx_http_tocsin_add_coarse(tr, log->now);
     }
 

@@ -124,7 +124,6 @@ struct ngx_http_tocsin_exchange_s {
     ngx_http_tocsin_attempt_t    **last;
     ngx_http_tocsin_attempt_t     *attempts;
     ngx_http_tocsin_attempt_t      first;
-    ngx_uint_t                     nattempts;
     ngx_http_tocsin_place_t       *place;       /* by upstream:NAME */
     ngx_int_t                      rc;          /* that it is finalized with */
 
@@ -156,6 +155,7 @@ struct ngx_http_tocsin_request_s {
     uint64_t                       before;      /* us from the first byte */
     ngx_uint_t                     method;
     ngx_http_tocsin_exchange_t    *exchanges;   /* the newest first */
+    ngx_uint_t                     attempts;    /* of all of them */
 
     unsigned                       internal:1;
     unsigned                       early:1;
@@ -177,6 +177,8 @@ ngx_int_t ngx_http_tocsin_log_handler(ngx_http_request_t *r);
 
 /* ngx_http_tocsin_peer.c */
 ngx_int_t ngx_http_tocsin_wrap_upstreams(ngx_conf_t *cf);
+void ngx_http_tocsin_free_exchanges(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_http_tocsin_request_t *tr);
 
 /* ngx_http_tocsin_attempt.c */
 ngx_http_tocsin_attempt_t *ngx_http_tocsin_begin_attempt(

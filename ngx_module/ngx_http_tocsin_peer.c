@@ -22,9 +22,21 @@ typedef struct {
 } ngx_http_tocsin_wrapped_t;
 
 
+/*
+ * Exchanges come from an array, so that they do not push a request over the
+ * first block of its pool; when it is used up, from the pool after all.
+ */
+
+#define NGX_HTTP_TOCSIN_EXCHANGES  1024
+
+
 typedef struct {
     ngx_uint_t                       mask;
     ngx_http_tocsin_wrapped_t       *slots;     /* open addressing */
+
+    ngx_http_tocsin_exchange_t      *exchanges;
+    ngx_http_tocsin_exchange_t      *free;
+    ngx_uint_t                       used;      /* of the array, ever */
 } ngx_http_tocsin_upstreams_t;
 
 
@@ -37,6 +49,8 @@ static ngx_http_tocsin_wrapped_t *ngx_http_tocsin_find_wrapped(
 
 static ngx_int_t ngx_http_tocsin_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+static ngx_http_tocsin_exchange_t *ngx_http_tocsin_alloc_exchange(
+    ngx_http_tocsin_upstreams_t *upstreams, ngx_pool_t *pool);
 static void ngx_http_tocsin_wrap_peer(ngx_http_tocsin_exchange_t *ex);
 static ngx_int_t ngx_http_tocsin_get_peer(ngx_peer_connection_t *pc,
     void *data);
@@ -66,7 +80,7 @@ ngx_http_tocsin_wrap_upstreams(ngx_conf_t *cf)
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tocsin_module);
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
 
-    upstreams = ngx_palloc(cf->pool, sizeof(ngx_http_tocsin_upstreams_t));
+    upstreams = ngx_pcalloc(cf->pool, sizeof(ngx_http_tocsin_upstreams_t));
     if (upstreams == NULL) {
         return NGX_ERROR;
     }
@@ -77,6 +91,15 @@ ngx_http_tocsin_wrap_upstreams(ngx_conf_t *cf)
     upstreams->slots = ngx_pcalloc(cf->pool,
                                    n * sizeof(ngx_http_tocsin_wrapped_t));
     if (upstreams->slots == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* pages that are not used are not touched either */
+
+    n = NGX_HTTP_TOCSIN_EXCHANGES * sizeof(ngx_http_tocsin_exchange_t);
+
+    upstreams->exchanges = ngx_palloc(cf->pool, n);
+    if (upstreams->exchanges == NULL) {
         return NGX_ERROR;
     }
 
@@ -219,7 +242,7 @@ ngx_http_tocsin_init_peer(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ex = ngx_pcalloc(r->pool, sizeof(ngx_http_tocsin_exchange_t));
+    ex = ngx_http_tocsin_alloc_exchange(tmcf->upstreams, r->pool);
     if (ex == NULL) {
         return NGX_OK;
     }
@@ -236,6 +259,55 @@ ngx_http_tocsin_init_peer(ngx_http_request_t *r,
     ngx_http_tocsin_wrap_peer(ex);
 
     return NGX_OK;
+}
+
+
+static ngx_http_tocsin_exchange_t *
+ngx_http_tocsin_alloc_exchange(ngx_http_tocsin_upstreams_t *upstreams,
+    ngx_pool_t *pool)
+{
+    ngx_http_tocsin_exchange_t  *ex;
+
+    if (upstreams->free) {
+        ex = upstreams->free;
+        upstreams->free = ex->next;
+
+    } else if (upstreams->used < NGX_HTTP_TOCSIN_EXCHANGES) {
+        ex = &upstreams->exchanges[upstreams->used++];
+
+    } else {
+        return ngx_pcalloc(pool, sizeof(ngx_http_tocsin_exchange_t));
+    }
+
+    ngx_memzero(ex, sizeof(ngx_http_tocsin_exchange_t));
+
+    return ex;
+}
+
+
+/* after the log phase nobody looks at them again */
+
+void
+ngx_http_tocsin_free_exchanges(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_http_tocsin_request_t *tr)
+{
+    ngx_http_tocsin_exchange_t   *ex, *next;
+    ngx_http_tocsin_upstreams_t  *upstreams;
+
+    upstreams = tmcf->upstreams;
+
+    for (ex = tr->exchanges; ex; ex = next) {
+        next = ex->next;
+
+        if (ex >= upstreams->exchanges
+            && ex < upstreams->exchanges + NGX_HTTP_TOCSIN_EXCHANGES)
+        {
+            ex->next = upstreams->free;
+            upstreams->free = ex;
+        }
+    }
+
+    tr->exchanges = NULL;
 }
 
 

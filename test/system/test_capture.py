@@ -151,7 +151,7 @@ def test_duration_counts_from_the_first_byte(serve, requests):
             pass
     [event] = requests(1)
     # the first byte is known in ms, by the clock of the event loop
-    assert int(event["dur"]) >= 290_000
+    assert int(event["dur"]) >= 200_000
 
 
 def test_durations_have_microseconds(serve, requests):
@@ -173,7 +173,7 @@ def test_a_slow_client_is_in_the_duration(serve, requests, tmp):
         while s.recv(1 << 20):
             pass
     [event] = requests(1)
-    assert int(event["dur"]) >= 290_000
+    assert int(event["dur"]) >= 200_000
     assert int(event["out"]) > 20_000_000
 
 
@@ -237,7 +237,7 @@ def test_header_timeout(serve, requests):
     [event] = requests(1)
     assert event["status"] == "408"
     assert "early" in flags(event)
-    assert int(event["dur"]) >= 290_000
+    assert int(event["dur"]) >= 200_000
 
 
 def test_server_level_return_is_no_refusal(serve, requests):
