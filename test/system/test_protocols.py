@@ -13,7 +13,7 @@ import pytest
 from backend import answer, hang, hang_up, raw
 from capturing import *  # noqa: F403 (fixtures)
 from capturing import flags
-from harness import Process, exchange, wait_until
+from harness import Process, exchange, free_port, wait_until
 
 
 def curl(*argv, refused=False):
@@ -254,9 +254,9 @@ class Memcached:
     """As much of memcached as a "get" needs."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        host, port = self.listener.getsockname()
-        self.address = f"{host}:{port}"
+        port = free_port()
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.address = f"127.0.0.1:{port}"
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):
@@ -273,6 +273,8 @@ class Memcached:
                     sock.sendall(b"END\r\n")
 
     def stop(self):
+        # close() alone would leave accept() of the other thread waiting
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 
