@@ -141,10 +141,12 @@ def test_twenty_clean_minutes(redis, start_sidecar):
     traffic = Traffic(redis, copy.deepcopy(ROUTES), seed=5, back=1300)
     for route in traffic.routes:
         route.rate = 6
-    sidecar = start_sidecar(redis, {"model": {"train": False}})
+    sidecar = start_sidecar(redis, {"model": {"train": False},
+                                    "intake": {"backlog": "1h"}})
     for peer in traffic.peers["pay"]:
         peer.errors = 0.005
     traffic.run(1200)
     town = Town(redis, sidecar, traffic)
     town.caught_up()
+    assert int(sidecar.wait_board()["events"]) > 1200 * 4 * 6 * 2
     assert town.told("firing") == []
