@@ -18,17 +18,33 @@ BAND = 20
 CANDIDATES = 5       # of the expected value
 
 
-def product(weight: Tensor, a: Tensor, exact: bool) -> Tensor:
-    """weight [H,C] times a [C,N], |a| <= 16.
+# The kernels of a matrix product add up in an order that depends on the size
+# of the matrix and on a row's place in it. A product of whole numbers does
+# not: of weights in 1/1024 and inputs up to 16 in 1/32 every partial sum is
+# exact in float32, as long as the weights of a row sum up to 32 at most. So
+# when the network steps, a series' bits are its own, whoever is scored beside
+# it; when it learns, it uses the weights as they are.
 
-    The kernels of a matrix product add up in an order that depends on the
-    size of the matrix and on a row's place in it. An exact product does not:
-    of weights in 1/1024 and inputs in 1/32 every partial sum is a whole
-    number below 2^24, as long as no row of weights sums up to more than 32.
-    So a series' bits are its own, whoever is scored beside it."""
+def grid(a: Tensor, exact: bool) -> Tensor:
+    """Inputs for layers: in whole 1/32."""
+    return torch.round(a * 32.) if exact else a
+
+
+def layer(weight: Tensor, bias: Tensor, a: Tensor, exact: bool) -> Tensor:
+    """weight [H,C], bias [H,F] or [H,1], a [C,B*F] -> [H,B*F], 0 to 16"""
+    H, F = bias.shape
     if exact:
-        return torch.mm(torch.round(weight * 1024.),
-                        torch.round(a * 32.)) * (1. / 32768.)
+        h = torch.mm(torch.round(weight * 1024.), a).view(H, -1, F)
+        h.mul_(1. / 1024.).add_((bias * 32.)[:, None]).clamp_(0., 512.)
+        return h.round_().view(H, a.shape[1])
+    h = torch.mm(weight, a).view(H, -1, F)
+    return (h + bias[:, None]).clamp(0., 16.).view(H, a.shape[1])
+
+
+def last(weight: Tensor, a: Tensor, exact: bool) -> Tensor:
+    """weight [H,C], a [C,N] -> [H,N], whatever its size"""
+    if exact:
+        return torch.mm(torch.round(weight * 1024.), a).mul_(1. / 32768.)
     return torch.mm(weight, a)
 
 
@@ -68,31 +84,29 @@ class Network(nn.Module):
         """inputs [C,B,F], seen [B,F] (0 or 1)
         -> of columns [3,B,F] (meaningless where not seen), joint [2,B]"""
         C, B, F = inputs.shape
-        kind = self.known if F == self.kinds else self.unknown.expand(-1, F)
-        h = product(self.first, inputs.view(C, B * F), exact)
-        h = (h.view(self.HIDDEN, B, F) + kind[:, None, :]).clamp(0., 16.)
-        h = product(self.second, h.view(self.HIDDEN, B * F), exact)
-        h = (h + self.second_bias).clamp(0., 16.)
-        out = product(self.out, h, exact) + self.out_bias
-        out = out.view(3, B, F)
+        kind = self.known if F == self.kinds else self.unknown
+        h = layer(self.first, kind, grid(inputs.view(C, B * F), exact), exact)
+        h = layer(self.second, self.second_bias, h, exact)
+        out = (last(self.out, h, exact) + self.out_bias).view(3, B, F)
         h = h.view(self.JOINT, B, F) * seen
-        pooled = torch.cat([h.amax(2), h.sum(2)
-                            / seen.sum(1).clamp(min=1.)])
-        h = product(self.meet, pooled, exact) + self.meet_bias
+        mean = h.sum(2) / seen.sum(1).clamp(min=1.)
+        pooled = torch.cat([h.amax(2), mean.round() if exact else mean])
+        h = layer(self.meet, self.meet_bias, pooled, exact)
         hurt = (out[1:] - (1. - seen) * 50.).amax(2)
-        return out, hurt + product(self.joint, h.clamp(0., 16.), exact)
+        return out, hurt + last(self.joint, h, exact)
 
     def band(self, facts: Tensor, candidates: Tensor, scale: Tensor,
              exact: bool) -> Tuple[Tensor, Tensor, Tensor]:
         """facts [FACTS,B,F], candidates [5,B,F], scale [B,F]
         -> expected, low, high [B,F]"""
         C, B, F = facts.shape
-        bias = self.band_bias + self.band_kind if F == self.kinds \
-            else self.band_bias.expand(-1, F)
-        h = product(self.band_first, facts.view(C, B * F), exact)
-        h = (h.view(self.BAND, B, F) + bias[:, None, :]).clamp(0., 16.)
-        h = product(self.band_out, h.view(self.BAND, B * F), exact)
-        h = (h + self.band_out_bias).view(self.CANDIDATES + 2, B, F)
+        bias = self.band_bias
+        if F == self.kinds:
+            bias = bias + self.band_kind
+        h = layer(self.band_first, bias, grid(facts.view(C, B * F), exact),
+                  exact)
+        h = last(self.band_out, h, exact) + self.band_out_bias
+        h = h.view(self.CANDIDATES + 2, B, F)
         there = (candidates == candidates).to(facts.dtype)
         weight = h[:self.CANDIDATES].clamp(-20., 20.).exp() * there
         expected = (weight * torch.nan_to_num(candidates)).sum(0) \
