@@ -88,12 +88,14 @@ function parts(list, open) {
 }
 
 function body(alert, open) {
-    const text = alert.annotations.description;
+    const { summary, description } = alert.annotations;
+    // it may begin with the summary, which stands above already
+    const text = description.startsWith(summary)
+        ? description.slice(summary.length).replace(/^[.\s]+/, "") : description;
 
     return el("div", { class: "body" },
         tags(alert.labels),
-        text && text !== alert.annotations.summary
-            && el("p", { class: "soft" }, outside(text)),
+        text && el("p", { class: "soft" }, outside(text)),
         measure(alert.tocsin),
         evidence(alert),
         parts(alert.tocsin.parts, open),

@@ -66,8 +66,10 @@ function places(rollups) {
         }
     }
 
-    const cards = [...clouds].map(([cloud, rows]) => placeCard(providerName(cloud),
-        rows.sort((a, b) => ("cloud_region" in a.labels) - ("cloud_region" in b.labels))
+    // always in the same order: the eye finds a place where it was
+    const name = (row) => row.labels.cloud_region || "";
+    const cards = [...clouds].sort(([a], [b]) => (a < b ? -1 : 1)).map(([cloud, rows]) =>
+        placeCard(providerName(cloud), rows.sort((a, b) => (name(a) < name(b) ? -1 : 1))
             .map((row) => placeRow(row.labels.cloud_region || "all regions", row))));
 
     if (totals.length !== 0) {

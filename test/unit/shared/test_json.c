@@ -177,6 +177,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tcase, 60); /* under a sanitizer, on a busy machine */
     tcase_add_test(tcase, commas_come_by_themselves);
     tcase_add_test(tcase, reals_are_numbers_or_null);
     tcase_add_test(tcase, times_are_rfc_3339_and_seconds);
