@@ -71,8 +71,11 @@ help:                       ## this list
 PACKAGES_BUILD := gcc g++ make pkg-config nginx-dev libhiredis-dev libyaml-dev \
     libjansson-dev libcurl4-openssl-dev libsystemd-dev libssl-dev libxxhash-dev \
     $(if $(filter torch,$(MODEL)),libtorch-dev libopenblas0-pthread)
-PACKAGES_TEST  := check nginx nginx-extras redis-server python3 python3-pytest \
-    python3-redis python3-yaml prometheus prometheus-alertmanager
+PACKAGES_TEST  := check nginx nginx-extras redis-server prometheus \
+    prometheus-alertmanager python3 python3-pytest python3-pytest-xdist \
+    python3-redis python3-yaml python3-h2 python3-selenium chromium \
+    chromium-driver curl openssl nghttp2-client fcgiwrap uwsgi-core \
+    uwsgi-plugin-python3 binutils
 PACKAGES_LINT  := clang-format clang-tidy shellcheck pyflakes3 git
 PACKAGES_BENCH := valgrind wrk libnginx-mod-http-lua
 PACKAGES_MODEL := python3-torch python3-numpy python3-numba
@@ -156,11 +159,13 @@ unit: $(UNIT_BIN)           ## run the unit tests
 	@fail=0; for t in $(UNIT_BIN); do CK_DEFAULT_TIMEOUT=120 $$t || fail=1; done; exit $$fail
 
 # The same servers, preloaded and watched when they are built with SANITIZER.
+# Tests mostly wait, so more of them than cores run at once.
 SYSTEM ?= test/system
+SYSTEM_JOBS ?= $(shell echo $$(($(JOBS) + 1)))
 SYSTEM_ENV = TOCSIN_BUILD=$(abspath $(BUILD)) TOCSIN_SANITIZER=$(SANITIZER)
 
 system:                     ## run the system tests against what is built
-	$(SYSTEM_ENV) $(PYTHON) -m pytest -q $(PYTEST) $(SYSTEM)
+	$(SYSTEM_ENV) $(PYTHON) -m pytest -q -n $(SYSTEM_JOBS) $(PYTEST) $(SYSTEM)
 
 test: deps                  ## install, build, run all tests
 	$(SUBMAKE) all $(UNIT_BIN)
