@@ -33,7 +33,6 @@
 #define BACKOFF_MAX 5000000u
 
 struct letter {
-    struct letter *next;
     uint64_t key;
     size_t len;
     char command[];
@@ -45,8 +44,9 @@ struct outbox {
     redisContext *redis;
     uint64_t retry_at, backoff;
 
-    struct letter *first, **last;
-    struct buf board; /* an encoded command; empty if none waits */
+    struct letter **letters; /* a ring of options.max */
+    uint32_t first;          /* the oldest; stats.waiting of them */
+    struct buf board;        /* an encoded command; empty if none waits */
     struct buf scratch;
 
     bool ready;
@@ -64,28 +64,34 @@ struct outbox *outbox_create(const struct outbox_options *options,
         return NULL;
     }
     outbox->options = *options;
-    outbox->last = &outbox->first;
+    outbox->letters = calloc(options->max, sizeof(struct letter *));
+    if (outbox->letters == NULL) {
+        free(outbox);
+        err_set(err, ERR_LIMIT, "outbox: out of memory");
+        return NULL;
+    }
     outbox->backoff = BACKOFF_MIN;
     buf_init(&outbox->board, COMMAND_MAX);
     buf_init(&outbox->scratch, COMMAND_MAX);
     return outbox;
 }
 
+/* The i-th oldest. */
+static struct letter **letter_at(const struct outbox *outbox, uint32_t i)
+{
+    return &outbox->letters[(outbox->first + i) % outbox->options.max];
+}
+
 static void pop(struct outbox *outbox)
 {
-    struct letter *letter = outbox->first;
-
-    outbox->first = letter->next;
-    if (outbox->first == NULL) {
-        outbox->last = &outbox->first;
-    }
+    free(*letter_at(outbox, 0));
+    outbox->first = (outbox->first + 1) % outbox->options.max;
     outbox->stats.waiting--;
-    free(letter);
 }
 
 static void empty(struct outbox *outbox)
 {
-    while (outbox->first != NULL) {
+    while (outbox->stats.waiting != 0) {
         pop(outbox);
     }
 }
@@ -96,6 +102,7 @@ void outbox_destroy(struct outbox *outbox)
         return;
     }
     empty(outbox);
+    free(outbox->letters);
     buf_release(&outbox->board);
     buf_release(&outbox->scratch);
     if (outbox->redis != NULL) {
@@ -133,12 +140,10 @@ static int push(struct outbox *outbox, uint64_t key, const char *command,
         outbox->stats.dropped++;
         return -1;
     }
-    letter->next = NULL;
     letter->key = key;
     letter->len = len;
     memcpy(letter->command, command, len);
-    *outbox->last = letter;
-    outbox->last = &letter->next;
+    *letter_at(outbox, outbox->stats.waiting) = letter;
     outbox->stats.waiting++;
     return 0;
 }
@@ -336,8 +341,8 @@ static int write_one(struct outbox *outbox, const char *command, size_t len,
 
 static int write_all(struct outbox *outbox, struct err *err)
 {
-    while (outbox->first != NULL) {
-        struct letter *letter = outbox->first;
+    while (outbox->stats.waiting != 0) {
+        const struct letter *letter = *letter_at(outbox, 0);
 
         if (in_tail(outbox, letter->key)) {
             outbox->stats.known++;
@@ -381,10 +386,12 @@ int outbox_flush(struct outbox *outbox, struct err *err)
 
 void outbox_save(const struct outbox *outbox, struct buf *to)
 {
-    const struct letter *letter;
+    uint32_t i;
 
     buf_put_u32(to, outbox->stats.waiting);
-    for (letter = outbox->first; letter != NULL; letter = letter->next) {
+    for (i = 0; i < outbox->stats.waiting; i++) {
+        const struct letter *letter = *letter_at(outbox, i);
+
         buf_put_u64(to, letter->key);
         buf_put_u64(to, letter->len);
         buf_put(to, letter->command, letter->len);

@@ -141,6 +141,13 @@ static int next(struct walk *walk)
     return config_reader_next(&walk->reader);
 }
 
+static int next_but_one(struct walk *walk)
+{
+    int rc = next(walk);
+
+    return rc != 0 ? rc : next(walk);
+}
+
 static bool at(const struct walk *walk, yaml_event_type_t type)
 {
     return walk->reader.event.type == type;
@@ -415,7 +422,7 @@ static int read_mapping(struct walk *walk, const char *prefix)
 
 static int read_document(struct walk *walk)
 {
-    if (next(walk) != 0 || next(walk) != 0) { /* stream, document */
+    if (next_but_one(walk) != 0) { /* stream, document */
         return -1;
     }
     if (at(walk, YAML_STREAM_END_EVENT)) {
@@ -432,7 +439,7 @@ static int read_document(struct walk *walk)
             return -1;
         }
     }
-    if (next(walk) != 0 || next(walk) != 0) {
+    if (next_but_one(walk) != 0) {
         return -1;
     }
     if (!at(walk, YAML_STREAM_END_EVENT)) {

@@ -88,7 +88,8 @@ static void link_newest(struct producers *producers, struct producer *p)
     producers->newest = p;
 }
 
-static void forget(struct producers *producers, struct producer *p)
+/* Takes it out of the table and the list; it is the caller's then. */
+static void detach(struct producers *producers, struct producer *p)
 {
     struct producer **at = &producers->buckets[p->hash & producers->mask];
 
@@ -98,14 +99,22 @@ static void forget(struct producers *producers, struct producer *p)
     *at = p->chain;
     unlink_use(producers, p);
     producers->count--;
-    free(p);
 }
 
 static void forget_all(struct producers *producers)
 {
-    while (producers->newest != NULL) {
-        forget(producers, producers->newest);
+    struct producer *p = producers->newest;
+
+    while (p != NULL) {
+        struct producer *older = p->older;
+
+        free(p);
+        p = older;
     }
+    memset(producers->buckets, 0,
+           (producers->mask + (size_t)1) * sizeof(struct producer *));
+    producers->newest = producers->oldest = NULL;
+    producers->count = 0;
 }
 
 void producers_destroy(struct producers *producers)
@@ -119,15 +128,17 @@ void producers_destroy(struct producers *producers)
 static struct producer *add(struct producers *producers, uint64_t hash,
                             struct tocsin_span src)
 {
-    struct producer *p;
+    struct producer *p = producers->oldest;
 
-    if (producers->count == producers->max) {
-        forget(producers, producers->oldest);
+    if (p != NULL && producers->count == producers->max) {
+        detach(producers, p);
+        memset(p, 0, sizeof(*p));
         producers->stats.evicted++;
-    }
-    p = calloc(1, sizeof(*p));
-    if (p == NULL) {
-        return NULL;
+    } else {
+        p = calloc(1, sizeof(*p));
+        if (p == NULL) {
+            return NULL;
+        }
     }
     p->hash = hash;
     p->len = src.len;
