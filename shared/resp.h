@@ -34,12 +34,25 @@ static inline char *tocsin_resp_copy(char *to, const char *from, size_t len)
     return to + len;
 }
 
+/* "000\0", "001\0", ... "999\0" */
+extern const char tocsin_triples[];
+
 static inline char *tocsin_resp_uint(char *to, uint64_t value)
 {
     if (value < 10) {
         memcpy(to, "$1\r\n0\r\n", 8);
         to[4] = (char)('0' + value);
         return to + 7;
+    }
+    if (value < 100) {
+        memcpy(to, "$2\r\n00\r\n", 8);
+        memcpy(to + 4, tocsin_triples + 4 * value + 1, 2);
+        return to + 8;
+    }
+    if (value < 1000) {
+        memcpy(to, "$3\r\n", 4);
+        memcpy(to + 4, tocsin_triples + 4 * value, 4);
+        return tocsin_resp_copy(to + 7, "\r\n", 2);
     }
     return tocsin_resp_uint_long(to, value);
 }
