@@ -143,7 +143,7 @@ typedef struct {
     void  (*lost)(void *data);            /* all that is not replied is void */
 
     /* these may be NULL */
-    void  (*id)(void *data);              /* instead: a whole id of an entry */
+    void  (*ids)(void *data, ngx_uint_t n);   /* instead: so many entry ids */
     void  (*drained)(void *data);         /* all replies that came were read */
 } ngx_tocsin_link_handler_t;
 

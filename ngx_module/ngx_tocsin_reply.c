@@ -120,7 +120,7 @@ ngx_tocsin_reply_parse(ngx_tocsin_link_t *link)
     p = link->in;
     rc = NGX_DECLINED;
 
-    if (!link->general && link->greetings == 0 && link->handler->id) {
+    if (!link->general && link->greetings == 0 && link->handler->ids) {
         rc = ngx_tocsin_reply_ids(link, &p);
     }
 
@@ -144,25 +144,37 @@ ngx_tocsin_reply_parse(ngx_tocsin_link_t *link)
 static ngx_int_t
 ngx_tocsin_reply_ids(ngx_tocsin_link_t *link, u_char **pos)
 {
-    int      n;
-    u_char  *p;
+    int          n;
+    u_char      *p;
+    ngx_uint_t   ids;
 
-    for (p = *pos; p < link->in_last; p += n) {
+    n = 1;
+    ids = 0;
+
+    for (p = *pos; p < link->in_last && ids < link->commands; p += n) {
 
         n = tocsin_resp_id((char *) p, link->in_last - p);
 
-        if (n <= 0 || link->commands == 0) {
-            *pos = p;
-            return (n == 0) ? NGX_AGAIN : NGX_DECLINED;
+        if (n <= 0) {
+            break;
         }
 
-        link->commands--;
-        link->handler->id(link->data);
+        ids++;
     }
 
-    ngx_tocsin_link_good(link);
+    *pos = p;
 
-    return NGX_OK;
+    if (ids) {
+        link->commands -= ids;
+        link->handler->ids(link->data, ids);
+        ngx_tocsin_link_good(link);
+    }
+
+    if (p == link->in_last) {
+        return NGX_OK;
+    }
+
+    return (n == 0) ? NGX_AGAIN : NGX_DECLINED;
 }
 
 

@@ -29,11 +29,12 @@
 static void ngx_tocsin_flush_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_tocsin_send_ring(ngx_tocsin_worker_t *w,
     ngx_tocsin_owned_t *owned);
-static ngx_tocsin_owner_e ngx_tocsin_shift(ngx_tocsin_worker_t *w);
+static ngx_tocsin_owner_e ngx_tocsin_shift(ngx_tocsin_worker_t *w,
+    ngx_uint_t count);
 static void ngx_tocsin_pause(ngx_tocsin_worker_t *w);
 static void ngx_tocsin_complain(ngx_tocsin_worker_t *w,
     ngx_tocsin_refusal_e refusal, u_char *p, size_t len);
-static void ngx_tocsin_on_id(void *data);
+static void ngx_tocsin_on_ids(void *data, ngx_uint_t n);
 static void ngx_tocsin_on_string(void *data, ngx_uint_t depth, u_char *p,
     size_t len);
 static void ngx_tocsin_on_array(void *data, ngx_uint_t depth, size_t elements);
@@ -56,7 +57,7 @@ const ngx_tocsin_link_handler_t  ngx_tocsin_ring_handler = {
     ngx_tocsin_on_end,
     ngx_tocsin_on_ready,
     ngx_tocsin_on_lost,
-    ngx_tocsin_on_id,
+    ngx_tocsin_on_ids,
     ngx_tocsin_on_drained
 };
 
@@ -243,13 +244,15 @@ ngx_tocsin_push(ngx_tocsin_worker_t *w, ngx_tocsin_owner_e owner,
 
 
 static ngx_tocsin_owner_e
-ngx_tocsin_shift(ngx_tocsin_worker_t *w)
+ngx_tocsin_shift(ngx_tocsin_worker_t *w, ngx_uint_t count)
 {
     ngx_tocsin_run_t  *run;
 
     run = &w->runs[w->first];
 
-    if (--run->count == 0) {
+    run->count -= count;
+
+    if (run->count == 0) {
         w->first = (w->first + 1) % NGX_TOCSIN_RUNS;
         w->nruns--;
     }
@@ -259,26 +262,25 @@ ngx_tocsin_shift(ngx_tocsin_worker_t *w)
 
 
 static void
-ngx_tocsin_on_id(void *data)
+ngx_tocsin_on_ids(void *data, ngx_uint_t n)
 {
-    ngx_tocsin_owner_e    owner;
+    ngx_uint_t            count;
+    ngx_tocsin_run_t     *run;
     ngx_tocsin_worker_t  *w = data;
 
-    owner = ngx_tocsin_shift(w);
+    for ( /* void */ ; n; n -= count) {
+        run = &w->runs[w->first];
+        count = ngx_min(n, run->count);
 
-    if (owner == NGX_TOCSIN_OWN) {
-        tocsin_ring_delivered(&w->own.ring);
+        if (run->owner != NGX_TOCSIN_BEAT) {
+            tocsin_ring_delivered((run->owner == NGX_TOCSIN_OWN)
+                                  ? &w->own.ring : &w->adopted.ring,
+                                  count);
+            w->probe = 0;
+            w->pause = 0;
+        }
 
-    } else if (owner == NGX_TOCSIN_ADOPTED) {
-        tocsin_ring_delivered(&w->adopted.ring);
-
-    } else {
-        return;
-    }
-
-    if (w->probe) {
-        w->probe = 0;
-        w->pause = 0;
+        ngx_tocsin_shift(w, count);
     }
 }
 
@@ -300,7 +302,7 @@ ngx_tocsin_on_error(void *data, ngx_uint_t depth, u_char *p, size_t len)
     w->replied = 1;
 
     refusal = ngx_tocsin_refusal(p, len);
-    owner = ngx_tocsin_shift(w);
+    owner = ngx_tocsin_shift(w, 1);
 
     if (refusal != NGX_TOCSIN_ELSEWHERE) {
         /* else the link tells */
@@ -337,7 +339,7 @@ ngx_tocsin_on_string(void *data, ngx_uint_t depth, u_char *p, size_t len)
 
     if (depth == 0) {
         w->replied = 1;
-        ngx_tocsin_on_id(w);
+        ngx_tocsin_on_ids(w, 1);
     }
 }
 

@@ -14,8 +14,9 @@
 #define HUNDRED(a)                                                             \
     TEN(a "0")                                                                 \
     TEN(a "1")                                                                 \
-    TEN(a "2") TEN(a "3") TEN(a "4") TEN(a "5") TEN(a "6") TEN(a "7")          \
-        TEN(a "8") TEN(a "9")
+    TEN(a "2")                                                                 \
+    TEN(a "3") TEN(a "4") TEN(a "5") TEN(a "6") TEN(a "7") TEN(a "8")          \
+        TEN(a "9")
 
 const char tocsin_triples[4001] =
     HUNDRED("0") HUNDRED("1") HUNDRED("2") HUNDRED("3") HUNDRED("4")
@@ -198,8 +199,8 @@ static int id_size(const char *data, size_t len, size_t *size)
     return data[i + 1] == '\n' ? i + 2 : -1;
 }
 
-/* Are these eight bytes digits? Neither below '0' nor above '9'. */
-static bool are_digits(const char *data)
+/* Neither below '0' nor above '9', all eight of them. */
+static inline bool are_digits(const char *data)
 {
     uint64_t word;
 
@@ -211,22 +212,22 @@ static bool are_digits(const char *data)
 
 /* The ids of this age: "$15\r\n" to "$19\r\n", 13 digits, '-', 1 to 5 digits.
  * 0 if it is not one, or not whole. */
-static int is_common_id(const char *data, size_t len)
+static inline int is_common_id(const char *data, size_t len)
 {
     unsigned size = 10 + (unsigned char)data[2] - '0';
-    size_t i;
+    unsigned i;
 
-    if (size < 15 || size > 19 || len < size + 7 || data[0] != '$' ||
-        data[1] != '1' || data[3] != '\r' || data[4] != '\n' ||
-        !are_digits(data + 5) || !are_digits(data + 10) || data[18] != '-') {
+    if (size - 15 > 4 || len < size + 7 || memcmp(data, "$1", 2) != 0 ||
+        memcmp(data + 3, "\r\n", 2) != 0 || data[18] != '-' ||
+        !are_digits(data + 5) || !are_digits(data + 10)) {
         return 0;
     }
     for (i = 19; i < size + 5; i++) {
-        if (data[i] < '0' || data[i] > '9') {
+        if ((unsigned char)(data[i] - '0') > 9) {
             return 0;
         }
     }
-    return data[i] == '\r' && data[i + 1] == '\n' ? (int)size + 7 : 0;
+    return memcmp(data + i, "\r\n", 2) == 0 ? (int)size + 7 : 0;
 }
 
 int tocsin_resp_id(const char *data, size_t len)

@@ -26,7 +26,7 @@ static struct tocsin_ring_record *record_at(const struct tocsin_ring *ring,
 
 /* ------------------------------------------------------------------- state */
 
-void tocsin_ring_publish(struct tocsin_ring *ring)
+static inline void publish(struct tocsin_ring *ring)
 {
     uint64_t version =
         atomic_load_explicit(&ring->shared->version, memory_order_relaxed) + 1;
@@ -44,6 +44,11 @@ void tocsin_ring_publish(struct tocsin_ring *ring)
 #undef X
     atomic_store_explicit(&ring->shared->version, version,
                           memory_order_release);
+}
+
+void tocsin_ring_publish(struct tocsin_ring *ring)
+{
+    publish(ring);
 }
 
 bool tocsin_ring_read(struct tocsin_ring_shared *shared,
@@ -185,21 +190,24 @@ void tocsin_ring_put(struct tocsin_ring *ring, size_t len, unsigned kind,
     tocsin_ring_advance(ring, &ring->tail, size);
     ring->now.emitted++;
     ring->now.buffered++;
-    tocsin_ring_publish(ring);
+    publish(ring);
 }
 
 void tocsin_ring_drop(struct tocsin_ring *ring, unsigned reason)
 {
     ring->now.emitted++;
     ring->now.dropped[reason]++;
-    tocsin_ring_publish(ring);
+    publish(ring);
 }
 
 /* ----------------------------------------------------- sending and replies */
 
-/* Goes over what needs no sending, as far as `end`. */
-static void skip(const struct tocsin_ring *ring,
-                 struct tocsin_ring_place *place, uint64_t end)
+/*
+ * Goes over what is settled or a pad, as far as `end`. Such records were
+ * skipped when sending: the next reply is never about one of them.
+ */
+static inline void skip(const struct tocsin_ring *ring,
+                        struct tocsin_ring_place *place, uint64_t end)
 {
     const struct tocsin_ring_record *record;
 
@@ -215,11 +223,15 @@ static void skip(const struct tocsin_ring *ring,
 const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring)
 {
     bool idle = !tocsin_ring_inflight(ring);
+    bool clean = ring->head.offset == ring->cursor.offset;
 
     skip(ring, &ring->sent, ring->tail.offset);
     if (idle) {
         /* the next reply is about the next record to be sent */
         ring->cursor = ring->sent;
+        if (clean) {
+            ring->head = ring->cursor;
+        }
     }
     if (ring->sent.offset == ring->tail.offset) {
         return NULL;
@@ -227,41 +239,41 @@ const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring)
     return record_at(ring, ring->sent.at);
 }
 
-/* On to the record of the next reply: the next live one among those sent.
- * Those that had been settled before they could be sent again were skipped
- * when sending, and are skipped here. */
-static void next_reply(struct tocsin_ring *ring,
-                       const struct tocsin_ring_record *record)
+static void settle(struct tocsin_ring *ring, uint64_t count)
 {
-    tocsin_ring_advance(ring, &ring->cursor, record->size);
-    skip(ring, &ring->cursor, ring->sent.offset);
+    struct tocsin_ring_place place = ring->cursor;
+    struct tocsin_ring_record *record;
+
+    ring->now.buffered -= count;
+    for (; count > 0; count--) {
+        record = record_at(ring, place.at);
+        record->mark = TOCSIN_RING_SETTLED;
+        tocsin_ring_advance(ring, &place, record->size);
+        skip(ring, &place, ring->sent.offset);
+    }
+    if (ring->head.offset == ring->cursor.offset) {
+        ring->head = place; /* all before it is settled */
+    }
+    ring->cursor = place;
 }
 
-static void settle(struct tocsin_ring *ring)
+void tocsin_ring_delivered(struct tocsin_ring *ring, uint64_t count)
 {
-    struct tocsin_ring_record *record = record_at(ring, ring->cursor.at);
-
-    record->mark = TOCSIN_RING_SETTLED;
-    ring->now.buffered--;
-    next_reply(ring, record);
-    skip(ring, &ring->head, ring->cursor.offset);
-}
-
-void tocsin_ring_delivered(struct tocsin_ring *ring)
-{
-    ring->now.delivered++;
-    settle(ring);
+    ring->now.delivered += count;
+    settle(ring, count);
 }
 
 void tocsin_ring_refused(struct tocsin_ring *ring, unsigned reason)
 {
     ring->now.dropped[reason]++;
-    settle(ring);
+    settle(ring, 1);
 }
 
 void tocsin_ring_kept(struct tocsin_ring *ring)
 {
-    next_reply(ring, record_at(ring, ring->cursor.at));
+    tocsin_ring_advance(ring, &ring->cursor,
+                        record_at(ring, ring->cursor.at)->size);
+    skip(ring, &ring->cursor, ring->sent.offset);
 }
 
 void tocsin_ring_rewind(struct tocsin_ring *ring)

@@ -126,11 +126,12 @@ static inline void tocsin_ring_sent(struct tocsin_ring *ring,
                                     const struct tocsin_ring_record *record);
 
 /*
- * Replies, one for each record sent, in the order of sending: delivered,
- * refused (dropped as `reason`), or to be kept and sent again after the next
- * tocsin_ring_rewind(). Not published before tocsin_ring_publish().
+ * Replies, one for each record sent, in the order of sending: `count` of them
+ * delivered, one refused (dropped as `reason`), or one to be kept and sent
+ * again after the next tocsin_ring_rewind(). Not published before
+ * tocsin_ring_publish().
  */
-void tocsin_ring_delivered(struct tocsin_ring *ring);
+void tocsin_ring_delivered(struct tocsin_ring *ring, uint64_t count);
 void tocsin_ring_refused(struct tocsin_ring *ring, unsigned reason);
 void tocsin_ring_kept(struct tocsin_ring *ring);
 

@@ -111,7 +111,7 @@ START_TEST(first_in_first_out)
                 sent++;
             }
             for (; replied < sent; replied++) {
-                tocsin_ring_delivered(&ring);
+                tocsin_ring_delivered(&ring, 1);
             }
             tocsin_ring_publish(&ring);
         }
@@ -133,7 +133,7 @@ START_TEST(wraps_in_order)
         ck_assert(put(n, 8 + n * 37 % 500, false));
         if (n >= 4) { /* never empty: it has to wrap */
             ck_assert_uint_eq(send_next(), next++);
-            tocsin_ring_delivered(&ring);
+            tocsin_ring_delivered(&ring, 1);
             tocsin_ring_publish(&ring);
         }
     }
@@ -151,7 +151,7 @@ START_TEST(an_empty_ring_starts_again)
     for (n = 1; n <= 100; n++) {
         ck_assert(put(n, 24, false));
         ck_assert_uint_eq(send_next(), n);
-        tocsin_ring_delivered(&ring);
+        tocsin_ring_delivered(&ring, 1);
         tocsin_ring_publish(&ring);
     }
     for (n = 64; n < SIZE; n++) {
@@ -185,7 +185,7 @@ START_TEST(full)
     }
     ck_assert_uint_eq(sent, kept);
     for (n = 0; n < 17; n++) {
-        tocsin_ring_delivered(&ring);
+        tocsin_ring_delivered(&ring, 1);
     }
     ck_assert(put(201, 56, false));
     ck_assert(!put(202, 56, false));
@@ -205,9 +205,9 @@ START_TEST(kept_ones_go_again_settled_ones_do_not)
     for (n = 1; n <= 5; n++) {
         ck_assert_uint_eq(send_next(), n);
     }
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
     tocsin_ring_kept(&ring);
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
     tocsin_ring_refused(&ring, REFUSED);
     tocsin_ring_kept(&ring);
     tocsin_ring_publish(&ring);
@@ -218,13 +218,13 @@ START_TEST(kept_ones_go_again_settled_ones_do_not)
 
     tocsin_ring_rewind(&ring);
     ck_assert_uint_eq(send_next(), 2);
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
     ck_assert(!tocsin_ring_inflight(&ring));
     ck_assert_uint_eq(send_next(), 5);
     ck_assert_uint_eq(send_next(), 6);
     ck_assert_uint_eq(send_next(), 0);
-    tocsin_ring_delivered(&ring);
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
+    tocsin_ring_delivered(&ring, 1);
     tocsin_ring_publish(&ring);
     ck_assert_uint_eq(read_state().delivered, 5);
     ck_assert_uint_eq(read_state().buffered, 0);
@@ -242,8 +242,8 @@ START_TEST(a_lost_link_sends_again)
     }
     while (send_next() != 0) {
     }
-    tocsin_ring_delivered(&ring);
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
+    tocsin_ring_delivered(&ring, 1);
     tocsin_ring_rewind(&ring);
     for (n = 3; n <= 5; n++) {
         ck_assert_uint_eq(send_next(), n);
@@ -262,11 +262,11 @@ START_TEST(successor_goes_on)
     }
     while (send_next() != 0) {
     }
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
     tocsin_ring_publish(&ring);
     /* settled behind a kept one, and dead before that was published */
     tocsin_ring_kept(&ring);
-    tocsin_ring_delivered(&ring);
+    tocsin_ring_delivered(&ring, 1);
     /* dead between writing and publishing */
     memset(tocsin_ring_room(&ring, 16, false), 1, 16);
 
@@ -337,7 +337,7 @@ static void random_reply(struct model *model)
     int choice = rand() % 10;
 
     if (choice < 8) {
-        tocsin_ring_delivered(&ring);
+        tocsin_ring_delivered(&ring, 1);
     } else if (choice < 9) {
         tocsin_ring_refused(&ring, REFUSED);
     } else {
@@ -452,7 +452,7 @@ static void work(uint64_t from)
                 if (n % 7 == 0) {
                     tocsin_ring_kept(&ring);
                 } else {
-                    tocsin_ring_delivered(&ring);
+                    tocsin_ring_delivered(&ring, 1);
                 }
             }
             tocsin_ring_publish(&ring);
