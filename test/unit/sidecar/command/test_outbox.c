@@ -138,10 +138,15 @@ static const char *const hostile[] = {
 
 START_TEST(hostile_commands_are_refused)
 {
-    put_command(hostile[_i]);
-    ck_assert_int_eq(restore(buf.len), -1);
-    ck_assert_int_eq(err.code, ERR_INPUT);
-    ck_assert_uint_eq(outbox_stats(outbox)->waiting, 0);
+    size_t i;
+
+    for (i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        buf_clear(&buf);
+        put_command(hostile[i]);
+        ck_assert_msg(restore(buf.len) == -1, "%s", hostile[i]);
+        ck_assert_int_eq(err.code, ERR_INPUT);
+        ck_assert_uint_eq(outbox_stats(outbox)->waiting, 0);
+    }
 }
 END_TEST
 
@@ -167,8 +172,7 @@ int main(void)
     tcase_add_test(tcase, the_oldest_is_dropped);
     tcase_add_test(tcase, saved_and_restored);
     tcase_add_test(tcase, every_cut_is_refused);
-    tcase_add_loop_test(tcase, hostile_commands_are_refused, 0,
-                        sizeof(hostile) / sizeof(hostile[0]));
+    tcase_add_test(tcase, hostile_commands_are_refused);
     tcase_add_test(tcase, of_another_prefix_is_refused);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
