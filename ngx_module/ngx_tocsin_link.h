@@ -8,7 +8,7 @@
 #define _NGX_TOCSIN_LINK_H_INCLUDED_
 
 
-/* shared by ngx_tocsin_redis.c, which writes, and ngx_tocsin_reply.c */
+/* shared by ngx_tocsin_connect.c, ngx_tocsin_redis.c, ngx_tocsin_reply.c */
 
 
 #include "ngx_tocsin.h"
@@ -88,6 +88,14 @@ void ngx_tocsin_link_fail(ngx_tocsin_link_t *link, const char *reason,
 #define ngx_tocsin_link_failed(link, reason)                                  \
     ngx_tocsin_link_fail(link, reason, sizeof(reason) - 1)
 
+/* ngx_tocsin_connect.c */
+void ngx_tocsin_link_connect(ngx_tocsin_link_t *link);
+void ngx_tocsin_link_connected(ngx_tocsin_link_t *link);
+ngx_int_t ngx_tocsin_link_test(ngx_connection_t *c);
+
+/* ngx_tocsin_redis.c */
+void ngx_tocsin_link_read_handler(ngx_event_t *rev);
+void ngx_tocsin_link_write_handler(ngx_event_t *wev);
 void ngx_tocsin_link_greeted(ngx_tocsin_link_t *link);
 void ngx_tocsin_link_good(ngx_tocsin_link_t *link);
 

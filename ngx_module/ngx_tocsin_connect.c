@@ -1,0 +1,149 @@
+
+/*
+ * Copyright (C) Tocsin authors
+ */
+
+
+#include "ngx_tocsin_link.h"
+
+#include "../shared/resp.h"
+
+
+/* from nothing to a link that was greeted: connect, AUTH, SELECT */
+
+
+void
+ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
+{
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_tocsin_endpoint_t  *ep;
+
+    ep = &link->endpoints[link->endpoint];
+
+    link->started = ngx_current_msec;
+    link->state = NGX_TOCSIN_LINK_CONNECTING;
+    link->out_pos = link->out;
+    link->out_last = link->out;
+    link->failed = 0;
+
+    if (ngx_tocsin_reply_init(link) != NGX_OK) {
+        ngx_tocsin_link_failed(link, "found no memory");
+        return;
+    }
+
+    ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
+
+    link->peer.sockaddr = ep->addr->sockaddr;
+    link->peer.socklen = ep->addr->socklen;
+    link->peer.name = &ep->addr->name;
+    link->peer.get = ngx_event_get_peer;
+    link->peer.log = &link->quiet;
+    link->peer.log_error = NGX_ERROR_INFO;
+
+    rc = ngx_event_connect_peer(&link->peer);
+
+    c = link->peer.connection;
+
+    if (c == NULL || (rc != NGX_OK && rc != NGX_AGAIN)) {
+        ngx_tocsin_link_failed(link, "refused the connection");
+        return;
+    }
+
+    link->connection = c;
+
+    c->data = link;
+    c->log = link->log;
+    c->read->log = link->log;
+    c->write->log = link->log;
+    c->read->handler = ngx_tocsin_link_read_handler;
+    c->write->handler = ngx_tocsin_link_write_handler;
+
+    ngx_add_timer(&link->timer, link->tcf->timeout);
+
+    if (rc == NGX_OK) {
+        ngx_tocsin_link_connected(link);
+    }
+}
+
+
+ngx_int_t
+ngx_tocsin_link_test(ngx_connection_t *c)
+{
+    int        err;
+    socklen_t  len;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    return err ? NGX_ERROR : NGX_OK;
+}
+
+
+void
+ngx_tocsin_link_connected(ngx_tocsin_link_t *link)
+{
+    ngx_uint_t              commands;
+    ngx_connection_t       *c;
+    struct tocsin_out       out;
+    struct tocsin_span      user, password;
+    ngx_tocsin_conf_t      *tcf;
+    ngx_tocsin_endpoint_t  *ep;
+
+    c = link->connection;
+    tcf = link->tcf;
+    ep = &link->endpoints[link->endpoint];
+
+    if (ep->addr->sockaddr->sa_family != AF_UNIX) {
+        /* what is written is a whole batch already */
+        (void) ngx_tcp_nodelay(c);
+    }
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_tocsin_link_failed(link, "cannot be listened to");
+        return;
+    }
+
+    commands = 0;
+    out.data = (char *) link->out;
+    out.cap = NGX_TOCSIN_OUT;
+    out.need = 0;
+
+    if (tcf->password.len) {
+        user = tocsin_span_of((char *) tcf->user.data, tcf->user.len);
+        password = tocsin_span_of((char *) tcf->password.data,
+                                  tcf->password.len);
+
+        tocsin_resp_put_array(&out, user.len ? 3 : 2);
+        tocsin_resp_put(&out, TOCSIN_SPAN("AUTH"));
+
+        if (user.len) {
+            tocsin_resp_put(&out, user);
+        }
+
+        tocsin_resp_put(&out, password);
+        commands++;
+    }
+
+    if (ep->server->db) {
+        tocsin_resp_put_array(&out, 2);
+        tocsin_resp_put(&out, TOCSIN_SPAN("SELECT"));
+        tocsin_resp_put_uint(&out, ep->server->db);
+        commands++;
+    }
+
+    link->state = NGX_TOCSIN_LINK_GREETING;
+    link->greetings = commands;
+
+    if (commands == 0) {
+        ngx_tocsin_link_greeted(link);
+        return;
+    }
+
+    link->out_last += out.need;
+    ngx_tocsin_link_flush(link);
+}
