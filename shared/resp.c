@@ -15,8 +15,7 @@
     TEN(a "0")                                                                 \
     TEN(a "1")                                                                 \
     TEN(a "2")                                                                 \
-    TEN(a "3") TEN(a "4") TEN(a "5") TEN(a "6") TEN(a "7") TEN(a "8")          \
-        TEN(a "9")
+    TEN(a "3") TEN(a "4") TEN(a "5") TEN(a "6") TEN(a "7") TEN(a "8") TEN(a "9")
 
 const char tocsin_triples[4001] =
     HUNDRED("0") HUNDRED("1") HUNDRED("2") HUNDRED("3") HUNDRED("4")
