@@ -445,23 +445,34 @@ bool tocsin_pairs_next(struct tocsin_span *rest, struct tocsin_span *name,
     return true;
 }
 
+/* Bytes that do not stand for themselves within a part of PAIRS, a bit each:
+ * those below 0x21, '%', ',', '=' and 0x7f. */
+static const uint32_t encoded[8] = {0xffffffff, 0x20001021, 0, 0x80000000,
+                                    0,          0,          0, 0};
+
 void tocsin_pct_encode(struct tocsin_out *out, struct tocsin_span in)
 {
     static const char hex[] = "0123456789ABCDEF";
+    const char *from = in.data;
+    const char *end = in.data + in.len;
+    const char *p;
     unsigned char c;
     char code[3];
-    size_t i;
 
-    for (i = 0; i < in.len; i++) {
-        c = (unsigned char)in.data[i];
-        if (c >= 0x21 && c != 0x7f && c != '%' && c != ',' && c != '=') {
-            tocsin_out_char(out, in.data[i]);
+    for (p = from; p < end; p++) {
+        c = (unsigned char)*p;
+        if ((encoded[c >> 5] >> (c & 31) & 1) == 0) {
             continue;
         }
+        tocsin_out_put(out, from, (size_t)(p - from));
+        from = p + 1;
         code[0] = '%';
         code[1] = hex[c >> 4];
         code[2] = hex[c & 15];
         tocsin_out_put(out, code, 3);
+    }
+    if (in.len != 0) {
+        tocsin_out_put(out, from, (size_t)(end - from));
     }
 }
 
