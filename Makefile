@@ -191,14 +191,8 @@ check-layers: $(SHARED_OBJ) ## who may include whom; what shared/ may need
 
 lint: $(NGX_TREE)/objs/Makefile ## formats, sizes, headers, analyzers
 	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_LINT)
-	@$(LINT)/format.sh
-	@$(PYTHON) $(LINT)/nginx_style.py
-	@$(PYTHON) $(LINT)/functions.py
-	@$(PYTHON) $(LINT)/banned.py
-	@NGX_SRC=$(abspath $(NGX_TREE)) GEN=$(GEN) CFLAGS="$(PKG_CFLAGS)" $(LINT)/headers.sh
-	@$(LINT)/scripts.sh
 	@NGX_SRC=$(abspath $(NGX_TREE)) GEN=$(GEN) CFLAGS="$(PKG_CFLAGS)" JOBS=$(JOBS) \
-	    $(LINT)/analyze.sh
+	    $(LINT)/lint.sh
 
 # --------------------------------------------------------------- generated
 

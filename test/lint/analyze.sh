@@ -31,5 +31,5 @@ if [ $# -gt 0 ]; then
 fi
 mapfile -t sources < <(git ls-files -co --exclude-standard -- 'shared/*.c' \
     'sidecar/*.c' 'ngx_module/*.c')
-printf '%s\n' "${sources[@]}" | xargs -P "${JOBS:-2}" -I{} "$0" {}
+printf '%s\n' "${sources[@]}" | xargs -P "${JOBS:-2}" -I{} test/lint/analyze.sh {}
 echo "gcc -fanalyzer, clang-tidy: ${#sources[@]} files, ok"
