@@ -12,6 +12,7 @@ from harness import children, is_alive, wait_until
 
 HTTP = """
 tocsin_redis @redis@ timeout=1s;
+client_header_timeout 3s;  # browsers connect ahead of their requests
 @more@
 server {
     listen @port@;

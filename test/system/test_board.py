@@ -1,6 +1,7 @@
 """The feed and the board: what nginx knows of alerts, whatever happens."""
 
 import os
+import pathlib
 import signal
 
 import pytest
@@ -245,6 +246,8 @@ def test_a_worker_that_hangs_loses_the_feed(redis, watch):
     (other,) = set(nginx.worker_pids()) - {feed}
     os.kill(feed, signal.SIGSTOP)
     try:
+        wait_until(lambda: ") T " in pathlib.Path(
+            f"/proc/{feed}/stat").read_text(), what="a stopped worker")
         # whoever answers is the other one
         assert wait_feed(nginx, but=feed) == other
     finally:

@@ -536,7 +536,14 @@ def test_attempts_are_sampled_with_their_request(serve, redis, start_backend):
                   backend=backend.address)
     for _ in range(100):
         nginx.get()
-    wait_until(lambda: len(redis.entries("tocsin:beat")) >= 2)
+    sent = time.time() * 1e6
+
+    def settled():
+        beats = redis.entries("tocsin:beat")
+        return beats and int(beats[-1]["ts"]) > sent \
+            and beats[-1]["buffered"] == "0"
+
+    wait_until(settled, what="all events in Redis")
     events = redis.entries("tocsin:request")
     attempts = redis.entries("tocsin:upstream")
     assert 10 < len(events) < 90
