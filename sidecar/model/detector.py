@@ -68,17 +68,24 @@ class Detector(nn.Module):
         self.seasons = SEASONS
         self.evidence = ROWS + ['e:' + k[0] for k in KINDS]
         self.kinds = F
-        self.low = Statistics.LOW
         self.z150 = Z150
         self.rows = len(ROWS)
         self.warm_up = WARM_UP
         self.statistics = Statistics()
         self.network = Network(F)
-        self.register_buffer('floors', torch.tensor([k[1] for k in KINDS]))
-        self.register_buffer('rises', torch.tensor([k[2] for k in KINDS]))
-        self.register_buffer('falls', torch.tensor([k[3] for k in KINDS]))
-        self.register_buffer('tops', torch.tensor(
+        # Of each kind: least spread, which way it hurts, the most there is.
+        def each(values: List[float]) -> Tensor:
+            return torch.tensor(values)[:, None]
+
+        self.register_buffer('floors', each([k[1] for k in KINDS]))
+        self.register_buffer('rises', each([k[2] for k in KINDS]))
+        self.register_buffer('drops', each([-k[3] for k in KINDS]))
+        self.register_buffer('tops', each(
             [1. if k[0] in SHARES else 1e30 for k in KINDS]))
+        self.register_buffer('zero', torch.tensor(0.))
+        self.register_buffer('one', torch.tensor(1.))
+        self.register_buffer('hundred', torch.tensor(100.))
+        self.register_buffer('nan', torch.tensor(float('nan')))
         self.state = self.statistics.initial(1, F).shape[1]
 
     @torch.jit.export
@@ -89,55 +96,55 @@ class Detector(nn.Module):
     def step(self, x: Tensor, past: Tensor, season: Tensor, s: Tensor
              ) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         F = x.shape[1]
-        inputs, facts, candidates, scale, novelty, s2 = self.statistics(
-            x, season, s, self.floor(F))
-        seen = ((x - x) == 0.).to(x.dtype)
+        inputs, facts, candidates, scale, novelty, lowest, s2 = \
+            self.statistics(x, season, s, self.floor(F))
+        seen = ((x - x) == self.zero).t().contiguous().to(x.dtype)
         own, joint = self.network.evidence(inputs, seen, True)
-        expected, low, high = self.network.band(facts, candidates, scale,
-                                                True)
-        low = torch.where(s[:, self.low * F:(self.low + 1) * F] >= 0.,
-                          low.clamp(min=0.), low)
+        expected, low, high = self.network.band(facts, candidates, scale, True)
+        low = torch.where(lowest >= self.zero, low.clamp(min=0.), low)
         z = inputs[self.z150]
         if F == self.kinds:
             high = torch.minimum(high, torch.maximum(self.tops, expected))
-            z_hurts = torch.maximum(z * self.rises, -z * self.falls)
-            novel = torch.maximum(novelty * self.rises, -novelty * self.falls)
+            z_hurts = torch.maximum(z * self.rises, z * self.drops)
+            novel = torch.maximum(novelty * self.rises, novelty * self.drops)
         else:
             z_hurts = z.abs()
             novel = novelty.abs()
-        away = (1. - seen) * 100.
-        told = torch.stack([
-            joint[0], joint[1], z_hurts.amax(1), (novel - away).amax(1),
-            (own[1] + z_hurts - away).argmax(1).to(x.dtype)], 1)
-        told = torch.cat([told, own[0] + z.abs()], 1)
-        nan = torch.full_like(told, float('nan'))
-        rows = seen.amax(1, keepdim=True).expand(-1, self.rows)
-        told = torch.where(torch.cat([rows, seen], 1) > 0., told, nan)
-        return expected, torch.minimum(low, expected), high, told, s2
+        away = (seen - self.one) * self.hundred
+        told = torch.cat([
+            joint, z_hurts.amax(0, True), (novel + away).amax(0, True),
+            (own[1] + z_hurts + away).argmax(0, True).to(x.dtype),
+            own[0] + z.abs()])
+        rows = seen.amax(0, keepdim=True).expand(self.rows, -1)
+        told = torch.where(torch.cat([rows, seen]) > self.zero, told, self.nan)
+        return (expected.t().contiguous(),
+                torch.minimum(low, expected).t().contiguous(),
+                high.t().contiguous(), told.t().contiguous(), s2)
 
     @torch.jit.export
     def loss(self, x: Tensor, past: Tensor, season: Tensor) -> Tensor:
         B, T, F = x.shape
-        rises = self.rises if F == self.kinds else torch.ones(F)
-        falls = self.falls if F == self.kinds else torch.ones(F)
+        ones = torch.ones(F)
+        rises = self.rises[:, 0] if F == self.kinds else ones
+        falls = -self.drops[:, 0] if F == self.kinds else ones
         x2, own, row, weight = inject(x, rises, falls, self.warm_up)
         with torch.no_grad():
             inputs, facts, candidates, scale = self.replay(x2, season)
-        rows = [T * B, F]
+        shape = [F, T * B]
         row = row.t().reshape(1, T * B)
-        weight = weight.t().reshape(T * B)
-        calm = (weight * (row[0] == 0.).to(x.dtype))[:, None]
+        weight = weight.t().reshape(1, T * B)
+        calm = weight * (row == 0.).to(x.dtype)
         return self.network.loss(
             inputs, facts, candidates, scale,
-            x2.transpose(0, 1).reshape(rows), own.transpose(0, 1).reshape(rows),
-            weight[:, None].expand(rows),
+            x2.permute(2, 1, 0).reshape(shape),
+            own.permute(2, 1, 0).reshape(shape), weight.expand(shape),
             torch.cat([row, (row > 0.).to(x.dtype)]), weight.expand(2, -1),
-            calm.expand(rows))
+            calm.expand(shape))
 
     def replay(self, x: Tensor, season: Tensor
                ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The statistics of windows from a cold start, T-major:
-        x [B,T,F] -> inputs [C,T*B,F], facts, candidates, scale [T*B,F]"""
+        """The statistics of windows from a cold start, rows by tick:
+        x [B,T,F] -> inputs [C,F,T*B], facts, candidates, scale [F,T*B]"""
         B, T, F = x.shape
         s = self.statistics.initial(B, F)
         floor = self.floor(F)
@@ -146,16 +153,16 @@ class Detector(nn.Module):
         candidates: List[Tensor] = []
         scales: List[Tensor] = []
         for t in range(T):
-            i, f, c, scale, _, s = self.statistics(
-                x[:, t].contiguous(), season[:, t], s, floor)
+            i, f, c, scale, _, _, s = self.statistics(
+                x[:, t], season[:, t], s, floor)
             inputs.append(i)
             facts.append(f)
             candidates.append(c)
             scales.append(scale)
-        return (torch.cat(inputs, 1), torch.cat(facts, 1),
-                torch.cat(candidates, 1), torch.cat(scales))
+        return (torch.cat(inputs, 2), torch.cat(facts, 2),
+                torch.cat(candidates, 2), torch.cat(scales, 1))
 
     def floor(self, F: int) -> Tensor:
         if F == self.kinds:
             return self.floors
-        return torch.full([F], 1e-12)
+        return torch.full([F, 1], 1e-12)

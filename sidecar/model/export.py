@@ -18,10 +18,13 @@ import argparse
 import os
 import sys
 
+os.environ['OPENBLAS_NUM_THREADS'] = '1'     # before it is loaded
+
 import torch
 
 import pretrain
 import services
+from causal import Z150
 from detector import Detector
 
 HELD_OUT = 10 ** 9   # seeds from here on are never trained on
@@ -43,7 +46,7 @@ def held_out(network, rows, name):
     with torch.no_grad():
         _, joint = network.evidence(inputs, seen, True)
         band = network.band(*rows.parts[1:], True)
-    z = (inputs[1].abs() * seen).amax(1)
+    z = (inputs[Z150].abs() * seen).amax(0)
     judged = seen * rows.calm
     inside = ((rows.x >= band[1]) & (rows.x <= band[2])).float()
     said = [precision(s, rows.joint[h], rows.joint_weight[h])

@@ -528,7 +528,7 @@ def seasons(x, day):
     for i in range(n // wide * wide):
         bins[i // wide] += x[i] / wide
     day //= wide
-    back = np.array([day - 1, day, 2 * day, 3 * day, 7 * day - 1, 7 * day])
+    back = np.array([day - 1, 7 * day - 1, day, 7 * day, 2 * day, 3 * day])
     for i in range(n):
         for p in range(6):
             b = i // wide - back[p]

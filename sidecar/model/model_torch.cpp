@@ -14,6 +14,7 @@ extern "C" {
 }
 
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include <cmath>
 #include <cstring>
@@ -38,8 +39,9 @@ constexpr size_t CHUNK = 1024;
 /* Rows of the step that checks a module's shapes. */
 constexpr int64_t PROBE = 64;
 
-constexpr unsigned LAG_MAX = 512;
-constexpr uint64_t SEASON_MAX = 7 * 86400;
+constexpr int64_t LAG_MAX = 512;
+constexpr int64_t SEASON_MAX = 7 * 86400;
+constexpr int64_t STATE_MAX = 1 << 20;
 
 std::mutex seeding; /* torch has one generator for the whole process */
 
@@ -108,146 +110,96 @@ int64_t season_width(const model *model, int64_t columns)
 
 /* ------------------------------------------------------- the attributes */
 
-bool attribute(const model *model, const char *name, IValue *value, err *err)
+IValue attribute(const model *model, const char *name)
 {
-    if (!model->module.hasattr(name)) {
-        err_set(err, ERR_MODEL, "the module has no attribute \"%s\"", name);
-        return false;
-    }
-    *value = model->module.attr(name);
-    return true;
+    TORCH_CHECK(model->module.hasattr(name), "the module has no attribute \"",
+                name, "\"");
+    return model->module.attr(name);
 }
 
-int read_names(model *model, const char *name, unsigned most, const char **into,
-               unsigned *count, err *err)
+/* The shape's pointers are into model->names, which must not move. */
+unsigned read_names(model *model, const char *name, size_t most,
+                    const char **into)
 {
-    IValue value;
+    IValue value = attribute(model, name);
+    unsigned count = 0;
 
-    if (!attribute(model, name, &value, err)) {
-        return -1;
-    }
-    if (!value.isList()) {
-        return err_set(err, ERR_MODEL, "attribute \"%s\" is no list", name);
-    }
-    *count = 0;
+    TORCH_CHECK(value.isList(), "attribute \"", name, "\" is no list");
     for (const IValue &item : value.toListRef()) {
-        if (!item.isString()) {
-            return err_set(err, ERR_MODEL,
-                           "attribute \"%s\" is no list of strings", name);
-        }
-        if (*count == most) {
-            return err_set(err, ERR_MODEL,
-                           "attribute \"%s\" has more than %u names", name,
-                           most);
-        }
+        TORCH_CHECK(item.isString(), "attribute \"", name,
+                    "\" is no list of strings");
+        TORCH_CHECK(count < most, "attribute \"", name, "\" has more than ",
+                    most, " names");
         model->names.push_back(item.toStringRef());
-        into[(*count)++] = model->names.back().c_str();
+        into[count++] = model->names.back().c_str();
     }
-    return 0;
+    return count;
 }
 
 template <typename Number>
-int read_numbers(const model *model, const char *name, uint64_t most,
-                 Number *into, unsigned *count, err *err)
+unsigned read_numbers(const model *model, const char *name, int64_t most,
+                      Number *into)
 {
-    IValue value;
+    IValue value = attribute(model, name);
+    unsigned count = 0;
 
-    if (!attribute(model, name, &value, err)) {
-        return -1;
-    }
-    if (!value.isIntList()) {
-        return err_set(err, ERR_MODEL, "attribute \"%s\" is no list of int",
-                       name);
-    }
-    *count = 0;
+    TORCH_CHECK(value.isIntList(), "attribute \"", name,
+                "\" is no list of int");
     for (int64_t number : value.toIntVector()) {
-        if (*count == MODEL_NAMES_MAX) {
-            return err_set(err, ERR_MODEL,
-                           "attribute \"%s\" has more than %u numbers", name,
-                           MODEL_NAMES_MAX);
-        }
-        if (number < 1 || (uint64_t)number > most) {
-            return err_set(err, ERR_MODEL,
-                           "attribute \"%s\": %lld is not in 1..%llu", name,
-                           (long long)number, (unsigned long long)most);
-        }
-        into[(*count)++] = (Number)number;
+        TORCH_CHECK(count < MODEL_NAMES_MAX, "attribute \"", name,
+                    "\" has more than ", MODEL_NAMES_MAX, " numbers");
+        TORCH_CHECK(number >= 1 && number <= most, "attribute \"", name,
+                    "\": ", number, " is not in 1..", most);
+        into[count++] = (Number)number;
     }
-    return 0;
+    return count;
 }
 
-int read_version(model *model, err *err)
-{
-    IValue value;
-
-    if (!attribute(model, "version", &value, err)) {
-        return -1;
-    }
-    if (!value.isString() ||
-        value.toStringRef().size() >= sizeof(model->shape.version)) {
-        return err_set(err, ERR_MODEL,
-                       "attribute \"version\" is no string of at most %zu "
-                       "bytes",
-                       sizeof(model->shape.version) - 1);
-    }
-    strcpy(model->shape.version, value.toStringRef().c_str());
-    return 0;
-}
-
-int read_attributes(model *model, err *err)
+void read_attributes(model *model)
 {
     model_shape *shape = &model->shape;
-    IValue value;
-    unsigned i;
+    IValue version = attribute(model, "version");
+    IValue state = attribute(model, "state");
+    unsigned i = 0;
 
+    TORCH_CHECK(version.isString() &&
+                    version.toStringRef().size() < sizeof(model->shape.version),
+                "attribute \"version\" is no string of at most ",
+                sizeof(model->shape.version) - 1, " bytes");
+    snprintf(shape->version, sizeof(shape->version), "%s",
+             version.toStringRef().c_str());
+    TORCH_CHECK(state.isInt() && state.toInt() >= 1 &&
+                    state.toInt() <= STATE_MAX,
+                "attribute \"state\" is no int in 1..", STATE_MAX);
+    shape->state = (unsigned)state.toInt();
     model->names.reserve(2 * MODEL_NAMES_MAX + 2);
-    if (read_version(model, err) != 0 ||
-        read_names(model, "features", MODEL_NAMES_MAX, shape->features,
-                   &shape->feature_count, err) != 0 ||
-        read_names(model, "season_features", 2, shape->season_features,
-                   &shape->season_feature_count, err) != 0 ||
-        read_names(model, "evidence", MODEL_NAMES_MAX, shape->evidence,
-                   &shape->evidence_count, err) != 0 ||
-        read_numbers(model, "lags", LAG_MAX, shape->lags, &shape->lag_count,
-                     err) != 0 ||
-        read_numbers(model, "seasons", SEASON_MAX, shape->seasons,
-                     &shape->season_count, err) != 0 ||
-        !attribute(model, "state", &value, err)) {
-        return -1;
-    }
-    if (!value.isInt() || value.toInt() < 1 || value.toInt() > 1 << 20) {
-        return err_set(err, ERR_MODEL, "attribute \"state\" is no int in 1..%d",
-                       1 << 20);
-    }
-    shape->state = (unsigned)value.toInt();
-    if (shape->feature_count == 0 || shape->evidence_count == 0) {
-        return err_set(err, ERR_MODEL,
-                       "attribute \"features\" or \"evidence\" is empty");
-    }
-    for (i = 0; i < shape->evidence_count; i++) {
-        if (strncmp(shape->evidence[i], "e:", 2) == 0) {
-            break;
-        }
+    shape->feature_count =
+        read_names(model, "features", MODEL_NAMES_MAX, shape->features);
+    shape->season_feature_count =
+        read_names(model, "season_features", 2, shape->season_features);
+    shape->evidence_count =
+        read_names(model, "evidence", MODEL_NAMES_MAX, shape->evidence);
+    shape->lag_count = read_numbers(model, "lags", LAG_MAX, shape->lags);
+    shape->season_count =
+        read_numbers(model, "seasons", SEASON_MAX, shape->seasons);
+    TORCH_CHECK(shape->feature_count > 0 && shape->evidence_count > 0,
+                "attribute \"features\" or \"evidence\" is empty");
+    while (i < shape->evidence_count &&
+           strncmp(shape->evidence[i], "e:", 2) != 0) {
+        i++;
     }
     shape->evidence_rows = i;
-    return 0;
 }
 
 /* ------------------------------------------------------------- the step */
 
-int expect_shape(const Tensor &tensor, const char *what,
-                 std::vector<int64_t> sizes, err *err)
+void expect_shape(const Tensor &tensor, const char *what,
+                  std::vector<int64_t> sizes)
 {
-    std::ostringstream is, should;
-
-    if (tensor.sizes() == c10::IntArrayRef(sizes) &&
-        tensor.scalar_type() == torch::kFloat32) {
-        return 0;
-    }
-    is << tensor.scalar_type() << tensor.sizes();
-    should << c10::IntArrayRef(sizes);
-    return err_set(err, ERR_MODEL, "%s is %s, not Float%s", what,
-                   is.str().c_str(), should.str().c_str());
+    TORCH_CHECK(tensor.sizes() == c10::IntArrayRef(sizes) &&
+                    tensor.scalar_type() == torch::kFloat32,
+                what, " is ", tensor.scalar_type(), tensor.sizes(),
+                ", not Float", c10::IntArrayRef(sizes));
 }
 
 torch::jit::Module *stepper(model *model)
@@ -279,35 +231,31 @@ struct outputs {
     Tensor tensors[5]; /* expected, low, high, evidence, state */
 };
 
-int call_step(model *model, int64_t rows, int64_t columns,
-              const struct model_step &in, outputs *out, err *err)
+outputs call_step(model *model, int64_t rows, int64_t columns,
+                  const struct model_step &in)
 {
     const model_shape &shape = model->shape;
     int64_t lags = shape.lag_count, seasons = shape.season_count;
-    unsigned i;
+    outputs out;
     IValue result;
 
     result = stepper(model)->get_method("step")(
         {view(in.x, {rows, columns}), view(in.past, {rows, lags, columns}),
          view(in.season, {rows, seasons, season_width(model, columns)}),
          view(in.state, {rows, (int64_t)in.state_size})});
-    if (!result.isTuple() || result.toTupleRef().elements().size() != 5) {
-        return err_set(err, ERR_MODEL, "step() does not return 5 tensors");
-    }
-    for (i = 0; i < 5; i++) {
+    TORCH_CHECK(result.isTuple() && result.toTupleRef().elements().size() == 5,
+                "step() does not return 5 tensors");
+    for (unsigned i = 0; i < 5; i++) {
         const IValue &item = result.toTupleRef().elements()[i];
 
-        if (!item.isTensor()) {
-            return err_set(err, ERR_MODEL, "step() does not return 5 tensors");
-        }
-        out->tensors[i] = item.toTensor().contiguous();
+        TORCH_CHECK(item.isTensor(), "step() does not return 5 tensors");
+        out.tensors[i] = item.toTensor().contiguous();
     }
-    return 0;
+    return out;
 }
 
 /* One step on NaN from the first state: finds S and E for F columns. */
-int probe(model *model, int64_t columns, unsigned *state, unsigned *evidence,
-          err *err)
+void probe(model *model, int64_t columns, unsigned *state, unsigned *evidence)
 {
     static const char *const names[] = {"expected", "low", "high"};
     const model_shape &shape = model->shape;
@@ -318,66 +266,42 @@ int probe(model *model, int64_t columns, unsigned *state, unsigned *evidence,
     struct model_step in = {};
     outputs out;
     Tensor s;
-    unsigned i;
 
     s = call_initial(model, PROBE, columns);
-    if (s.dim() != 2 || s.size(0) != PROBE ||
-        s.scalar_type() != torch::kFloat32 || s.size(1) > 1 << 20) {
-        return err_set(err, ERR_MODEL, "initial() does not return s[B,S]");
-    }
+    TORCH_CHECK(s.dim() == 2 && s.size(0) == PROBE && s.size(1) <= STATE_MAX &&
+                    s.scalar_type() == torch::kFloat32,
+                "initial() does not return s[B,S]");
     in.x = nan.data();
     in.past = in.x + PROBE * columns;
     in.season = in.past + PROBE * columns * (int64_t)shape.lag_count;
     in.state = s.data_ptr<float>();
     in.state_size = (unsigned)s.size(1);
-    if (call_step(model, PROBE, columns, in, &out, err) != 0) {
-        return -1;
+    out = call_step(model, PROBE, columns, in);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_shape(out.tensors[i], names[i], {PROBE, columns});
     }
-    for (i = 0; i < 3; i++) {
-        if (expect_shape(out.tensors[i], names[i], {PROBE, columns}, err)) {
-            return -1;
-        }
-    }
-    if (expect_shape(out.tensors[4], "the next state", {PROBE, s.size(1)},
-                     err) != 0) {
-        return -1;
-    }
-    if (out.tensors[3].dim() != 2) {
-        return err_set(err, ERR_MODEL, "evidence is not [B,E]");
-    }
+    expect_shape(out.tensors[4], "the next state", {PROBE, s.size(1)});
+    TORCH_CHECK(out.tensors[3].dim() == 2, "evidence is not [B,E]");
+    expect_shape(out.tensors[3], "evidence", {PROBE, out.tensors[3].size(1)});
     *evidence = (unsigned)out.tensors[3].size(1);
     *state = (unsigned)s.size(1);
-    return expect_shape(out.tensors[3], "evidence",
-                        {PROBE, out.tensors[3].size(1)}, err);
 }
 
-int check_contract(model *model, err *err)
+void check_contract(model *model)
 {
-    static const char *const methods[] = {"initial", "step", "loss"};
     unsigned state, evidence;
 
-    for (const char *name : methods) {
-        if (!model->module.find_method(name)) {
-            return err_set(err, ERR_MODEL, "the module has no method %s()",
-                           name);
-        }
+    for (const char *name : {"initial", "step", "loss"}) {
+        TORCH_CHECK(model->module.find_method(name),
+                    "the module has no method ", name, "()");
     }
-    if (read_attributes(model, err) != 0 ||
-        probe(model, model->shape.feature_count, &state, &evidence, err) != 0) {
-        return -1;
-    }
-    if (state != model->shape.state) {
-        return err_set(err, ERR_MODEL,
-                       "attribute \"state\" is %u, initial() returns %u",
-                       model->shape.state, state);
-    }
-    if (evidence != model->shape.evidence_count) {
-        return err_set(err, ERR_MODEL,
-                       "attribute \"evidence\" has %u names, step() returns "
-                       "%u",
-                       model->shape.evidence_count, evidence);
-    }
-    return 0;
+    read_attributes(model);
+    probe(model, model->shape.feature_count, &state, &evidence);
+    TORCH_CHECK(state == model->shape.state, "attribute \"state\" is ",
+                model->shape.state, ", initial() returns ", state);
+    TORCH_CHECK(evidence == model->shape.evidence_count,
+                "attribute \"evidence\" has ", model->shape.evidence_count,
+                " names, step() returns ", evidence);
 }
 
 int read_module(model *model, const char *bytes, size_t len, err *err)
@@ -393,10 +317,10 @@ int read_module(model *model, const char *bytes, size_t len, err *err)
             err, ERR_MODEL,
             "no TorchScript file of a libtorch up to " TORCH_VERSION);
     }
-    return check_contract(model, err);
+    check_contract(model);
+    return 0;
 }
 
-/* The parameters of a copy of libtorch's own would still be shared. */
 std::string write_module(const model *model)
 {
     std::ostringstream stream;
@@ -405,8 +329,7 @@ std::string write_module(const model *model)
     return stream.str();
 }
 
-int run_loss(model *model, const model_windows *windows, uint64_t seed,
-             Tensor *loss, err *err)
+Tensor run_loss(model *model, const model_windows *windows, uint64_t seed)
 {
     const model_shape &shape = model->shape;
     int64_t B = (int64_t)windows->batch, T = (int64_t)windows->ticks;
@@ -420,11 +343,9 @@ int run_loss(model *model, const model_windows *windows, uint64_t seed,
          view(windows->past, {B, T, shape.lag_count, F}),
          view(windows->season,
               {B, T, shape.season_count, season_width(model, F)})});
-    if (!result.isTensor() || result.toTensor().numel() != 1) {
-        return err_set(err, ERR_MODEL, "loss() does not return a scalar");
-    }
-    *loss = result.toTensor();
-    return 0;
+    TORCH_CHECK(result.isTensor() && result.toTensor().numel() == 1,
+                "loss() does not return a scalar");
+    return result.toTensor();
 }
 
 } // namespace
@@ -436,6 +357,11 @@ extern "C" struct model *model_load(const char *path, struct err *err)
     std::unique_ptr<model> made;
     struct buf bytes;
     int rc;
+
+    /* Every operation of a step allocates its result: megabytes that malloc
+     * would map and give back each time, to be zeroed by the kernel again. */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 128 << 20);
 
     buf_init(&bytes, MODEL_FILE_MAX);
     rc = model_file_read(path, &bytes, err);
@@ -483,8 +409,10 @@ extern "C" const struct model_shape *model_describe(const struct model *model)
 extern "C" int model_sizes(struct model *model, unsigned columns,
                            unsigned *state, unsigned *evidence, struct err *err)
 {
-    return guard(err, "step",
-                 [&] { return probe(model, columns, state, evidence, err); });
+    return guard(err, "step", [&] {
+        probe(model, columns, state, evidence);
+        return 0;
+    });
 }
 
 extern "C" int model_initial(struct model *model, unsigned columns,
@@ -519,9 +447,7 @@ extern "C" int model_step(struct model *model, const struct model_step *step,
             in.past += at * shape.lag_count * F;
             in.season += at * shape.season_count * Q;
             in.state += at * S;
-            if (call_step(model, (int64_t)rows, (int64_t)F, in, &out, err)) {
-                return -1;
-            }
+            out = call_step(model, (int64_t)rows, (int64_t)F, in);
             for (unsigned i = 0; i < 5; i++) {
                 memcpy(to[i] + at * (size_t)out.tensors[i].size(1),
                        out.tensors[i].data_ptr<float>(),
@@ -538,12 +464,8 @@ extern "C" int model_loss(struct model *model,
 {
     return guard(err, "loss", [&] {
         torch::NoGradGuard no_grad;
-        Tensor value;
 
-        if (run_loss(model, windows, seed, &value, err) != 0) {
-            return -1;
-        }
-        *loss = value.item<double>();
+        *loss = run_loss(model, windows, seed).item<double>();
         return 0;
     });
 }
@@ -569,13 +491,9 @@ extern "C" int model_train(struct model *model,
             group.options().set_lr(learning_rate);
         }
         model->optimizer->zero_grad();
-        if (run_loss(model, windows, seed, &value, err) != 0) {
-            return -1;
-        }
+        value = run_loss(model, windows, seed);
         *loss = value.item<double>();
-        if (!std::isfinite(*loss)) {
-            return err_set(err, ERR_MODEL, "the loss is %g", *loss);
-        }
+        TORCH_CHECK(std::isfinite(*loss), "the loss is ", *loss);
         value.backward();
         torch::nn::utils::clip_grad_norm_(
             model->optimizer->param_groups()[0].params(), 1.0);
@@ -596,7 +514,8 @@ extern "C" int model_save(struct model *model, const char *path,
                            version);
         }
         model->module.setattr("version", std::string(version));
-        strcpy(model->shape.version, version);
+        snprintf(model->shape.version, sizeof(model->shape.version), "%s",
+                 version);
         bytes = write_module(model);
         return file_replace(path, bytes.data(), bytes.size(), false, err);
     });
@@ -612,6 +531,10 @@ extern "C" void model_threads(int threads)
         memcpy(&set, &symbol, sizeof(set));
         set(threads);
     }
+    /* A step makes and drops hundreds of tensors: keep their pages, or each
+     * is mapped and zeroed by the kernel anew. */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
     guard(NULL, "threads", [&] {
         at::set_num_threads(threads);
         return 0;

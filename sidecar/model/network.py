@@ -10,12 +10,11 @@ from typing import Final, Tuple
 import torch
 from torch import Tensor, nn
 
-from causal import FACTS, INPUTS
+from causal import CANDIDATES, FACTS, INPUTS
 
 HIDDEN = 32          # of a column
 JOINT = 24           # what a column says to the others
 BAND = 20
-CANDIDATES = 5       # of the expected value
 
 
 # The kernels of a matrix product add up in an order that depends on the size
@@ -31,14 +30,14 @@ def grid(a: Tensor, exact: bool) -> Tensor:
 
 
 def layer(weight: Tensor, bias: Tensor, a: Tensor, exact: bool) -> Tensor:
-    """weight [H,C], bias [H,F] or [H,1], a [C,B*F] -> [H,B*F], 0 to 16"""
+    """weight [H,C], bias [H,F] or [H,1], a [C,F*B] -> [H,F*B], 0 to 16"""
     H, F = bias.shape
     if exact:
-        h = torch.mm(torch.round(weight * 1024.), a).view(H, -1, F)
-        h.mul_(1. / 1024.).add_((bias * 32.)[:, None]).clamp_(0., 512.)
+        h = torch.mm(torch.round(weight * 1024.), a).view(H, F, -1)
+        h.mul_(1. / 1024.).add_((bias * 32.)[:, :, None]).clamp_(0., 512.)
         return h.round_().view(H, a.shape[1])
-    h = torch.mm(weight, a).view(H, -1, F)
-    return (h + bias[:, None]).clamp(0., 16.).view(H, a.shape[1])
+    h = torch.mm(weight, a).view(H, F, -1)
+    return (h + bias[:, :, None]).clamp(0., 16.).view(H, a.shape[1])
 
 
 def last(weight: Tensor, a: Tensor, exact: bool) -> Tensor:
@@ -52,7 +51,7 @@ class Network(nn.Module):
     HIDDEN: Final[int] = HIDDEN
     JOINT: Final[int] = JOINT
     BAND: Final[int] = BAND
-    CANDIDATES: Final[int] = CANDIDATES
+    CANDIDATES: Final[int] = len(CANDIDATES)
 
     def __init__(self, kinds: int):
         super().__init__()
@@ -71,42 +70,42 @@ class Network(nn.Module):
                                  * (.5 / JOINT) ** .5)
         self.meet_bias = nn.Parameter(torch.zeros(JOINT, 1))
         self.joint = nn.Parameter(torch.zeros(2, JOINT))
-        self.band_first = nn.Parameter(torch.randn(BAND, FACTS)
-                                       * (1. / FACTS) ** .5)
+        self.band_first = nn.Parameter(torch.randn(BAND, len(FACTS))
+                                       * (1. / len(FACTS)) ** .5)
         self.band_bias = nn.Parameter(torch.zeros(BAND, 1))
         self.band_kind = nn.Parameter(torch.zeros(BAND, kinds))
-        self.band_out = nn.Parameter(torch.zeros(CANDIDATES + 2, BAND))
+        self.band_out = nn.Parameter(torch.zeros(len(CANDIDATES) + 2, BAND))
         self.band_out_bias = nn.Parameter(
             torch.tensor([0., 1., 0., 0., 0., 1., 1.])[:, None])
 
     def evidence(self, inputs: Tensor, seen: Tensor, exact: bool
                  ) -> Tuple[Tensor, Tensor]:
-        """inputs [C,B,F], seen [B,F] (0 or 1)
-        -> of columns [3,B,F] (meaningless where not seen), joint [2,B]"""
-        C, B, F = inputs.shape
+        """inputs [C,F,B], seen [F,B] (0 or 1)
+        -> of columns [3,F,B] (meaningless where not seen), joint [2,B]"""
+        C, F, B = inputs.shape
         kind = self.known if F == self.kinds else self.unknown
-        h = layer(self.first, kind, grid(inputs.view(C, B * F), exact), exact)
+        h = layer(self.first, kind, grid(inputs.view(C, F * B), exact), exact)
         h = layer(self.second, self.second_bias, h, exact)
-        out = (last(self.out, h, exact) + self.out_bias).view(3, B, F)
-        h = h.view(self.JOINT, B, F) * seen
-        mean = h.sum(2) / seen.sum(1).clamp(min=1.)
-        pooled = torch.cat([h.amax(2), mean.round() if exact else mean])
+        out = (last(self.out, h, exact) + self.out_bias).view(3, F, B)
+        h = h.view(self.JOINT, F, B) * seen
+        mean = h.sum(1) / seen.sum(0).clamp(min=1.)
+        pooled = torch.cat([h.amax(1), mean.round() if exact else mean])
         h = layer(self.meet, self.meet_bias, pooled, exact)
-        hurt = (out[1:] - (1. - seen) * 50.).amax(2)
+        hurt = (out[1:] - (1. - seen) * 50.).amax(1)
         return out, hurt + last(self.joint, h, exact)
 
     def band(self, facts: Tensor, candidates: Tensor, scale: Tensor,
              exact: bool) -> Tuple[Tensor, Tensor, Tensor]:
-        """facts [FACTS,B,F], candidates [5,B,F], scale [B,F]
-        -> expected, low, high [B,F]"""
-        C, B, F = facts.shape
+        """facts [FACTS,F,B], candidates [5,F,B], scale [F,B]
+        -> expected, low, high [F,B]"""
+        C, F, B = facts.shape
         bias = self.band_bias
         if F == self.kinds:
             bias = bias + self.band_kind
-        h = layer(self.band_first, bias, grid(facts.view(C, B * F), exact),
+        h = layer(self.band_first, bias, grid(facts.view(C, F * B), exact),
                   exact)
         h = last(self.band_out, h, exact) + self.band_out_bias
-        h = h.view(self.CANDIDATES + 2, B, F)
+        h = h.view(self.CANDIDATES + 2, F, B)
         there = (candidates == candidates).to(facts.dtype)
         weight = h[:self.CANDIDATES].clamp(-20., 20.).exp() * there
         expected = (weight * torch.nan_to_num(candidates)).sum(0) \
@@ -117,8 +116,8 @@ class Network(nn.Module):
     def loss(self, inputs: Tensor, facts: Tensor, candidates: Tensor,
              scale: Tensor, x: Tensor, own: Tensor, own_weight: Tensor,
              joint: Tensor, joint_weight: Tensor, calm: Tensor) -> Tensor:
-        """Of N rows: inputs [C,N,F] and so on, x [N,F]; labels (0 to 1) and
-        weights of columns [N,F] and of the row [2,N]; calm [N,F]: weights of
+        """Of N rows: inputs [C,F,N] and so on, x [F,N]; labels (0 to 1) and
+        weights of columns [F,N] and of the row [2,N]; calm [F,N]: weights of
         the band's error, in which unobserved values count for nothing."""
         seen = ((x - x) == 0.).to(x.dtype)
         out, told = self.evidence(inputs, seen, False)

@@ -11,7 +11,6 @@ import torch
 
 import generator
 import services
-from detector import KINDS
 
 COLUMNS = 512        # series of one column in a batch
 ROWS = 2048          # of each
@@ -21,7 +20,7 @@ MINIBATCH = 16384    # columns' rows
 
 
 class Rows:
-    """Everything Network.loss wants, [.., N, F], in the order of ticks."""
+    """Everything Network.loss wants, [.., F, N], in the order of ticks."""
 
     def __init__(self, detector, x, season, own, own_weight, joint,
                  joint_weight):
@@ -32,21 +31,20 @@ class Rows:
             self.parts = list(detector.replay(x, season))
 
         def rows(a):
-            return a.transpose(0, 1).reshape(T * B, -1)
+            return a.permute(2, 1, 0).reshape(-1, T * B)
 
         self.x = rows(x)
         self.own, self.own_weight = rows(own), rows(own_weight)
-        self.joint = rows(joint).t()
-        self.joint_weight = rows(joint_weight).t()
+        self.joint = rows(joint)
+        self.joint_weight = rows(joint_weight)
         self.calm = self.own_weight * (self.own == 0.)
 
     def take(self, index):
         """The rows of an index, in the order of Network.loss."""
         inputs, facts, candidates, scale = self.parts
-        return (inputs[:, index], facts[:, index], candidates[:, index],
-                scale[index], self.x[index], self.own[index],
-                self.own_weight[index], self.joint[:, index],
-                self.joint_weight[:, index], self.calm[index])
+        return tuple(a[..., index] for a in (
+            inputs, facts, candidates, scale, self.x, self.own,
+            self.own_weight, self.joint, self.joint_weight, self.calm))
 
 
 def columns(detector, seed, count=COLUMNS, rows=ROWS):
@@ -64,15 +62,15 @@ def together(parts, size):
     something is wrong if one of them is."""
     inputs, facts, candidates, scale, x, own, own_weight, joint, weight, calm \
         = parts
-    N = x.shape[0] // size * size
+    N = x.shape[1] // size
 
     def side(a):
-        return a[..., :N, :].reshape(a.shape[:-2] + (N // size, size))
+        return a[..., 0, :N * size].reshape(a.shape[:-2] + (size, N))
 
-    labels = (joint * (weight > 0.))[:, :N].reshape(2, -1, size)
-    surest = labels.amax(2)
-    weights = weight[:, :N].reshape(2, -1, size)
-    weights = torch.where(surest > .3, weights.amax(2), weights.amin(2))
+    labels = (joint * (weight > 0.))[:, None, :]
+    surest = side(labels).amax(1)
+    weights = side(weight[:, None, :])
+    weights = torch.where(surest > .3, weights.amax(1), weights.amin(1))
     return tuple(side(a) for a in (inputs, facts, candidates, scale, x, own,
                                    own_weight)) + (surest, weights, side(calm))
 
@@ -97,8 +95,8 @@ class Trainer:
         self.mean[name] = old + .01 * (loss.item() - old)
 
     def batch(self, name, rows, left):
-        F = rows.x.shape[1]
-        order = torch.randperm(rows.x.shape[0])
+        F, N = rows.x.shape
+        order = torch.randperm(N)
         for index in order.split(max(64, MINIBATCH // F)):
             parts = rows.take(index)
             if F == 1 and torch.rand(1).item() < .3:

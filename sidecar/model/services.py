@@ -241,7 +241,6 @@ def spreads(x, m, t):
 def tell(x, before, after, t, end, harmless, own, own_weight, row, weight):
     """Labels of a change from t to end."""
     unit = spreads(x, before, t)
-    first = end
     peak = np.zeros(COLUMNS)
     hurt = 0.
     last = min(end, t + ONSET)
@@ -307,7 +306,9 @@ def service(seed, n):
     season = np.full((n, 6, 2), np.nan)
     if random() < .5:
         weeks, spans = random() < .5, max(1, int(300. / tick))
-        for p in range(6 if weeks else 4):
+        for p in range(6):
+            if not weeks and (p == 1 or p == 3):
+                continue
             scale = math.exp(.1 * randn())
             for i in range(n):
                 b = i // spans * spans
