@@ -166,7 +166,7 @@ ngx_http_tocsin_create_place(ngx_conf_t *cf)
 
     value = cf->args->elts;
 
-    for (i = 2; i < cf->args->nelts; i++) {
+    for (i = 2; i < cf->args->nelts && i < 5; i++) {
 
         if (value[i].len > TOCSIN_TEXT_MAX) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -291,8 +291,6 @@ ngx_http_tocsin_add_network(ngx_conf_t *cf, ngx_http_tocsin_clouds_t *clouds,
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "low address bits of \"%V\" are meaningless", text);
     }
-
-    rc = NGX_ERROR;
 
     switch (cidr.family) {
 

@@ -540,7 +540,7 @@ ngx_tocsin_link_poll(ngx_tocsin_link_t *link, ngx_msec_t timer)
 
     ngx_time_update();
 
-    if (n > 0 && (pfd.revents & (POLLOUT|POLLERR|POLLHUP))) {
+    if (n > 0 && c && (pfd.revents & (POLLOUT|POLLERR|POLLHUP))) {
         c->write->ready = 1;
         ngx_tocsin_link_write_handler(c->write);
     }

@@ -125,14 +125,14 @@ static bool read_label(struct tocsin_span cell)
 static int grow(struct table *table, struct err *err)
 {
     size_t room = table->room != 0 ? 2 * table->room : 1024;
+    size_t columns = table->columns != 0 ? table->columns : 1;
     void *raw = realloc(table->raw, room * sizeof(*table->raw));
     void *times, *values, *labels;
 
     table->raw = raw != NULL ? raw : table->raw;
     times = realloc(table->times, room * sizeof(*table->times));
     table->times = times != NULL ? times : table->times;
-    values =
-        realloc(table->values, room * table->columns * sizeof(*table->values));
+    values = realloc(table->values, room * columns * sizeof(*table->values));
     table->values = values != NULL ? values : table->values;
     labels = realloc(table->labels, room);
     table->labels = labels != NULL ? labels : table->labels;

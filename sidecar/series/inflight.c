@@ -68,6 +68,9 @@ struct producer *inflight_beat(struct inflight *inflight,
     struct producer *producer;
     uint64_t hash;
 
+    if (src.data == NULL) {
+        src = TOCSIN_SPAN("");
+    }
     src.len = src.len < TOCSIN_TEXT_MAX ? src.len : TOCSIN_TEXT_MAX;
     hash = XXH64(src.data, src.len, 0);
     producer = find(inflight, src, hash);

@@ -89,7 +89,9 @@ void roster_clear(struct roster *roster)
 /* Requests and attempts of the same labels are different series. */
 static uint64_t hash_of(const struct series_name *name)
 {
-    return XXH64(name->labels.data, name->labels.len, !name->of_requests);
+    const char *labels = name->labels.data != NULL ? name->labels.data : "";
+
+    return XXH64(labels, name->labels.len, !name->of_requests);
 }
 
 static uint32_t *chain_of(const struct roster *roster, uint64_t hash)

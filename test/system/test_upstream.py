@@ -9,7 +9,7 @@ import pytest
 from backend import answer, drip, hang, hang_up, raw, reset, truncate
 from capturing import *  # noqa: F403 (fixtures)
 from capturing import flags
-from harness import exchange, fetch, wait_until
+from harness import exchange, wait_until
 
 ATTEMPT_FIELDS = [
     "v", "src", "seq", "req", "ts", "dur", "server", "route", "upstream",
