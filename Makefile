@@ -171,8 +171,15 @@ SYSTEM ?= test/system
 SYSTEM_JOBS ?= $(shell echo $$(($(JOBS) + 1)))
 SYSTEM_ENV = TOCSIN_BUILD=$(abspath $(BUILD)) TOCSIN_SANITIZER=$(SANITIZER)
 
+# What fails beside others is tried once more alone, and said to have failed:
+# a fault of the program fails there too, a starved machine does not.
+SYSTEM_RUN = $(SYSTEM_ENV) $(PYTHON) -m pytest -q \
+             -o cache_dir=$(abspath $(BUILD))/pytest $(PYTEST)
+
 system:                     ## run the system tests against what is built
-	$(SYSTEM_ENV) $(PYTHON) -m pytest -q -n $(SYSTEM_JOBS) $(PYTEST) $(SYSTEM)
+	$(SYSTEM_RUN) -n $(SYSTEM_JOBS) $(SYSTEM) || { \
+	    echo "== what failed, once more, one by one"; \
+	    $(SYSTEM_RUN) --last-failed --last-failed-no-failures=none $(SYSTEM); }
 
 test: deps                  ## install, build, run all tests
 	$(SUBMAKE) all $(UNIT_BIN)
