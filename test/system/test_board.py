@@ -243,6 +243,7 @@ def test_the_successor_knows_even_when_redis_is_dead(redis, watch):
 def test_a_worker_that_hangs_loses_the_feed(redis, watch):
     nginx = watch(redis, workers=2)
     feed = wait_feed(nginx)
+    wait_until(lambda: len(nginx.worker_pids()) == 2, what="two workers")
     (other,) = set(nginx.worker_pids()) - {feed}
     os.kill(feed, signal.SIGSTOP)
     try:
