@@ -163,7 +163,8 @@ unit: $(UNIT_BIN)           ## run the unit tests
 # Check's limit is 4 s a test, too little under a sanitizer or on a busy machine.
 .PHONY: $(UNIT_RUN)
 $(UNIT_RUN): %.run: %
-	@CK_DEFAULT_TIMEOUT=120 $<
+	@CK_DEFAULT_TIMEOUT=120 \
+	    LSAN_OPTIONS=suppressions=test/system/lsan.supp:print_suppressions=0 $<
 
 # The same servers, preloaded and watched when they are built with SANITIZER.
 # Tests mostly wait, so more of them than cores run at once.
