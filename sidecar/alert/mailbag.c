@@ -118,6 +118,18 @@ static uint32_t find_free(const struct mailbag *mailbag)
     return mailbag->max;
 }
 
+/* Ends that nobody is to be told of make room for news. */
+static uint32_t find_room(struct mailbag *mailbag, uint64_t now)
+{
+    uint32_t index = find_free(mailbag);
+
+    if (index == mailbag->max) {
+        mailbag_sweep(mailbag, now);
+        index = find_free(mailbag);
+    }
+    return index;
+}
+
 static bool is_change(const struct mailbag_item *item,
                       const struct tocsin_alert *alert)
 {
@@ -167,7 +179,7 @@ int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
         return 0; /* nobody was told, so nobody needs to know of its end */
     }
     if (index == mailbag->max) {
-        index = find_free(mailbag);
+        index = find_room(mailbag, now);
         if (index < mailbag->max) {
             mailbag->items[index] = new_item(mailbag);
         }
@@ -187,9 +199,11 @@ int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
 uint64_t mailbag_due(const struct mailbag *mailbag,
                      const struct mailbag_item *item, uint32_t receiver)
 {
+    bool heard = item->told[receiver] > 0 || item->unsure[receiver];
+
     if (item->told[receiver] < item->change) {
         /* An end of what this one never heard of is no news to it. */
-        return item->over && item->told[receiver] == 0 ? UINT64_MAX : 0;
+        return item->over && !heard ? UINT64_MAX : 0;
     }
     if (mailbag->kinds[receiver] != RECEIVER_ALERTMANAGER) {
         return UINT64_MAX;
@@ -209,9 +223,14 @@ static bool is_done(const struct mailbag *mailbag,
         return false;
     }
     for (i = 0; i < mailbag->receivers; i++) {
+        uint64_t due = mailbag_due(mailbag, item, i);
+
+        if (due == UINT64_MAX) {
+            continue; /* knows, or need not know */
+        }
         if (mailbag->kinds[i] == RECEIVER_ALERTMANAGER
                 ? now - item->ended < RETELL
-                : mailbag_due(mailbag, item, i) == 0) {
+                : due == 0) {
             return false;
         }
     }
@@ -228,4 +247,184 @@ void mailbag_sweep(struct mailbag *mailbag, uint64_t now)
             free_item(mailbag, i);
         }
     }
+}
+
+/* -------------------------------------------------------------- checkpoint */
+
+#define FORMAT 1
+
+/* A text of an alert is at most so long. */
+#define TEXT_SIZE_MAX ((size_t)1 << 20)
+
+static void put_text(struct buf *to, struct tocsin_span text)
+{
+    buf_put_u32(to, (uint32_t)text.len);
+    buf_put(to, text.data, text.len);
+}
+
+/* A view of what the cursor stands at. */
+static struct tocsin_span take_text(struct cursor *from)
+{
+    uint32_t len = cursor_u32(from);
+    const char *data = len <= TEXT_SIZE_MAX ? cursor_bytes(from, len) : NULL;
+
+    if (data == NULL) {
+        from->failed = true;
+        return tocsin_span_of("", 0);
+    }
+    return tocsin_span_of(data, len);
+}
+
+#define X(member, kind, name, unit, help) EACH_##kind(member)
+#define EACH_PAIRS(member) EACH_TEXT(member)
+#define EACH_LONG(member) EACH_TEXT(member)
+
+static void save_alert(const struct tocsin_alert *alert, struct buf *to)
+{
+#define EACH_UINT(member) buf_put_u64(to, alert->member);
+#define EACH_REAL(member) buf_put_f64(to, alert->member);
+#define EACH_TEXT(member) put_text(to, alert->member);
+    TOCSIN_ALERT_FIELDS(X)
+#undef EACH_UINT
+#undef EACH_REAL
+#undef EACH_TEXT
+}
+
+static void take_alert(struct tocsin_alert *alert, struct cursor *from)
+{
+#define EACH_UINT(member) alert->member = cursor_u64(from);
+#define EACH_REAL(member) alert->member = cursor_f64(from);
+#define EACH_TEXT(member) alert->member = take_text(from);
+    TOCSIN_ALERT_FIELDS(X)
+#undef EACH_UINT
+#undef EACH_REAL
+#undef EACH_TEXT
+}
+
+#undef X
+
+static void save_item(const struct mailbag *mailbag,
+                      const struct mailbag_item *item, struct buf *to)
+{
+    uint32_t i;
+
+    save_alert(&item->alert, to);
+    buf_put_u32(to, item->change);
+    for (i = 0; i < mailbag->receivers; i++) {
+        buf_put_u32(to, item->told[i]);
+        buf_put_u32(to, item->unsure[i]);
+    }
+}
+
+void mailbag_save(const struct mailbag *mailbag, struct buf *to)
+{
+    uint32_t i, count = 0;
+
+    for (i = 0; i < mailbag->max; i++) {
+        count += mailbag->items[i] != NULL;
+    }
+    buf_put_u32(to, FORMAT);
+    buf_put_u32(to, tocsin_alert_field_count());
+    buf_put_u32(to, mailbag->receivers);
+    for (i = 0; i < mailbag->receivers; i++) {
+        buf_put_u64(to, mailbag->keys[i]);
+    }
+    buf_put_u32(to, count);
+    for (i = 0; i < mailbag->max; i++) {
+        if (mailbag->items[i] != NULL) {
+            save_item(mailbag, mailbag->items[i], to);
+        }
+    }
+}
+
+/* Whom the saved receivers are now; those that are gone are `receivers`. */
+struct mapping {
+    uint32_t count, to[MAILBAG_RECEIVERS_MAX];
+};
+
+static int take_mapping(const struct mailbag *mailbag, struct mapping *mapping,
+                        struct cursor *from)
+{
+    uint32_t i;
+
+    mapping->count = cursor_u32(from);
+    if (mapping->count > MAILBAG_RECEIVERS_MAX) {
+        return -1;
+    }
+    for (i = 0; i < mapping->count; i++) {
+        uint64_t key = cursor_u64(from);
+        uint32_t at = 0;
+
+        while (at < mailbag->receivers && mailbag->keys[at] != key) {
+            at++;
+        }
+        mapping->to[i] = at;
+    }
+    return 0;
+}
+
+static int take_knowledge(const struct mailbag *mailbag,
+                          struct mailbag_item *item,
+                          const struct mapping *mapping, struct cursor *from)
+{
+    uint32_t i;
+
+    item->change = cursor_u32(from);
+    for (i = 0; i < mapping->count; i++) {
+        uint32_t told = cursor_u32(from), unsure = cursor_u32(from);
+
+        if (told > item->change) {
+            return -1;
+        }
+        if (mapping->to[i] < mailbag->receivers) {
+            item->told[mapping->to[i]] = told;
+            item->unsure[mapping->to[i]] = unsure != 0;
+        }
+    }
+    return item->change == 0 ? -1 : 0;
+}
+
+static int restore_item(struct mailbag *mailbag, uint32_t index,
+                        const struct mapping *mapping, struct cursor *from,
+                        uint64_t now)
+{
+    struct tocsin_alert alert;
+    struct mailbag_item *item;
+
+    take_alert(&alert, from);
+    if (from->failed || find(mailbag, alert.id) < mailbag->max ||
+        (!tocsin_span_eq(alert.state, TOCSIN_SPAN("firing")) &&
+         !tocsin_span_eq(alert.state, TOCSIN_SPAN("resolved")))) {
+        return -1;
+    }
+    item = mailbag->items[index] = new_item(mailbag);
+    if (item == NULL || replace(item, &alert, now) != 0) {
+        return -1;
+    }
+    return take_knowledge(mailbag, item, mapping, from);
+}
+
+int mailbag_restore(struct mailbag *mailbag, struct cursor *from, uint64_t now,
+                    struct err *err)
+{
+    uint32_t format = cursor_u32(from), fields = cursor_u32(from), count, i;
+    struct mapping mapping;
+
+    if (format != FORMAT || fields != tocsin_alert_field_count() ||
+        take_mapping(mailbag, &mapping, from) != 0) {
+        return err_set(err, ERR_INPUT, "notifications: of another format");
+    }
+    count = cursor_u32(from);
+    for (i = 0; i < count && i < mailbag->max; i++) {
+        if (restore_item(mailbag, i, &mapping, from, now) != 0) {
+            break;
+        }
+    }
+    if (i < count || from->failed) {
+        for (i = 0; i < mailbag->max; i++) {
+            free_item(mailbag, i);
+        }
+        return err_set(err, ERR_INPUT, "notifications: cut short or damaged");
+    }
+    return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "../../shared/alert_codec.h"
+#include "../base/buf.h"
 #include "../base/err.h"
 
 #define MAILBAG_RECEIVERS_MAX 33
@@ -24,14 +25,17 @@ struct mailbag_item {
     uint32_t change; /* number of its last change of state */
     uint32_t told[MAILBAG_RECEIVERS_MAX]; /* the change each knows of */
     uint64_t sent[MAILBAG_RECEIVERS_MAX]; /* when it was last told */
+    bool unsure[MAILBAG_RECEIVERS_MAX];   /* it may have heard, though it did
+                                             not say so */
 };
 
 struct mailbag {
     struct mailbag_item **items; /* [max]; NULL: free */
     uint32_t max, receivers;
     enum receiver_kind kinds[MAILBAG_RECEIVERS_MAX];
-    uint64_t resend; /* us */
-    uint64_t serial; /* items so far */
+    uint64_t keys[MAILBAG_RECEIVERS_MAX]; /* by which one is known again */
+    uint64_t resend;                      /* us */
+    uint64_t serial;                      /* items so far */
     uint64_t dropped;
 };
 
@@ -48,5 +52,12 @@ uint64_t mailbag_due(const struct mailbag *mailbag,
 
 /* Forgets what everybody knows of. */
 void mailbag_sweep(struct mailbag *mailbag, uint64_t now);
+
+/* All items and who knows of them. Restored, the empty mailbag goes on with
+ * those receivers that it has as well; the others know of nothing. -1 and *err
+ * leave it empty. */
+void mailbag_save(const struct mailbag *mailbag, struct buf *to);
+int mailbag_restore(struct mailbag *mailbag, struct cursor *from, uint64_t now,
+                    struct err *err);
 
 #endif

@@ -17,8 +17,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
-#include "delivery.h"
-#include "mailbag.h"
+#include "receivers.h"
 
 #define SECOND ((uint64_t)CLOCK_SECOND)
 #define MAX_DEFAULT 1000
@@ -38,8 +37,7 @@ struct told {
 
 struct target {
     enum receiver_kind kind;
-    struct receiver receiver;
-    char *url; /* as it is posted to */
+    const struct receiver *receiver;
     struct delivery delivery;
     struct told told[DELIVERY_ALERTS];
     size_t count;
@@ -57,153 +55,12 @@ struct notify {
 
     /* The thread's own. */
     CURLM *multi;
-    struct target targets[MAILBAG_RECEIVERS_MAX];
+    struct receivers receivers;
+    struct target targets[MAILBAG_RECEIVERS_MAX]; /* one for each of them */
     uint32_t target_count;
-    char *strings[3 * MAILBAG_RECEIVERS_MAX + 8];
-    size_t string_count;
-    const char *generator_url;
+    char *generator_url;
     uint64_t resend, timeout, swept;
 };
-
-/* ---------------------------------------------------------------- options */
-
-static const char *keep(struct notify *notify, const char *text)
-{
-    char *copy = strdup(text == NULL ? "" : text);
-
-    if (copy == NULL) {
-        return "";
-    }
-    notify->strings[notify->string_count++] = copy;
-    return copy;
-}
-
-static int check_text(const char *what, const char *text, struct err *err)
-{
-    if (strpbrk(text, "\r\n") != NULL) {
-        return err_set(err, ERR_USAGE, "notify: %s has a line break", what);
-    }
-    return 0;
-}
-
-static int check_url(const char *url, const char *first, const char *second,
-                     struct err *err)
-{
-    if (strncmp(url, first, strlen(first)) != 0 &&
-        strncmp(url, second, strlen(second)) != 0) {
-        return err_set(err, ERR_USAGE, "notify: \"%s\" is neither %s nor %s",
-                       url, first, second);
-    }
-    return check_text("a URL", url, err);
-}
-
-static struct target *add_target(struct notify *notify, enum receiver_kind kind)
-{
-    struct target *target = &notify->targets[notify->target_count];
-
-    notify->mailbag.kinds[notify->target_count++] = kind;
-    notify->mailbag.receivers = notify->target_count;
-    target->kind = kind;
-    target->receiver =
-        (struct receiver){.url = "", .secret_file = "", .username = ""};
-    buf_init(&target->delivery.body, DELIVERY_MAX);
-    return target;
-}
-
-/* The base URL, as it is in everybody's configuration, or the full one. */
-static const char *alertmanager_url(struct notify *notify, const char *base)
-{
-    static const char path[] = "/api/v2/alerts";
-    size_t len = strlen(base), tail = sizeof(path) - 1;
-    struct buf url;
-    const char *kept;
-
-    if (len >= tail && strcmp(base + len - tail, path) == 0) {
-        return keep(notify, base);
-    }
-    while (len > 0 && base[len - 1] == '/') {
-        len--;
-    }
-    buf_init(&url, len + tail + 1);
-    buf_put(&url, base, len);
-    buf_puts(&url, path);
-    kept = keep(notify, url.data);
-    buf_release(&url);
-    return kept;
-}
-
-static int add_http(struct notify *notify, const struct notify_options *options,
-                    struct err *err)
-{
-    size_t i;
-
-    for (i = 0; i < options->alertmanager_count; i++) {
-        const char *url = options->alertmanagers[i];
-
-        if (check_url(url, "http://", "https://", err) != 0) {
-            return -1;
-        }
-        add_target(notify, RECEIVER_ALERTMANAGER)->receiver.url =
-            alertmanager_url(notify, url);
-    }
-    for (i = 0; i < options->webhook_count; i++) {
-        const struct notify_webhook *webhook = &options->webhooks[i];
-        struct target *target;
-
-        if (check_url(webhook->url, "http://", "https://", err) != 0) {
-            return -1;
-        }
-        target = add_target(notify, RECEIVER_WEBHOOK);
-        target->receiver.url = keep(notify, webhook->url);
-        target->receiver.secret_file = keep(notify, webhook->bearer_file);
-    }
-    return 0;
-}
-
-static int add_smtp(struct notify *notify, const struct notify_smtp *smtp,
-                    struct err *err)
-{
-    struct target *target;
-
-    if (smtp->server == NULL || smtp->server[0] == '\0') {
-        return 0;
-    }
-    if (smtp->from == NULL || smtp->from[0] == '\0' || smtp->to == NULL ||
-        smtp->to[0] == '\0') {
-        return err_set(err, ERR_USAGE,
-                       "notify: mail needs \"from\" and \"to\"");
-    }
-    if (check_url(smtp->server, "smtp://", "smtps://", err) != 0 ||
-        check_text("\"from\"", smtp->from, err) != 0 ||
-        check_text("\"to\"", smtp->to, err) != 0) {
-        return -1;
-    }
-    target = add_target(notify, RECEIVER_SMTP);
-    target->receiver.url = keep(notify, smtp->server);
-    target->receiver.from = keep(notify, smtp->from);
-    target->receiver.to = keep(notify, smtp->to);
-    target->receiver.username = keep(notify, smtp->username);
-    target->receiver.secret_file = keep(notify, smtp->password_file);
-    return 0;
-}
-
-static int take_options(struct notify *notify,
-                        const struct notify_options *options, struct err *err)
-{
-    if (options->alertmanager_count > NOTIFY_TARGETS_MAX ||
-        options->webhook_count > NOTIFY_TARGETS_MAX) {
-        return err_set(err, ERR_LIMIT, "notify: more than %d receivers",
-                       NOTIFY_TARGETS_MAX);
-    }
-    notify->generator_url = keep(notify, options->generator_url);
-    notify->resend = options->resend ? options->resend : RESEND_DEFAULT;
-    notify->timeout = options->timeout ? options->timeout : TIMEOUT_DEFAULT;
-    notify->mailbag.resend = notify->resend;
-    if (add_http(notify, options, err) != 0) {
-        return -1;
-    }
-    return add_smtp(notify, &options->smtp, err);
-}
 
 /* -------------------------------------------------------------- deliveries */
 
@@ -245,13 +102,23 @@ static int prepare(struct target *target, const struct message *message,
     }
     switch (target->kind) {
     case RECEIVER_ALERTMANAGER:
-        return alertmanager_prepare(delivery, &target->receiver, message, err);
+        return alertmanager_prepare(delivery, target->receiver, message, err);
     case RECEIVER_WEBHOOK:
-        return webhook_prepare(delivery, &target->receiver, message, err);
+        return webhook_prepare(delivery, target->receiver, message, err);
     case RECEIVER_SMTP:
         break;
     }
-    return smtp_prepare(delivery, &target->receiver, message, err);
+    return smtp_prepare(delivery, target->receiver, message, err);
+}
+
+/* Under the lock. The i-th item of a delivery, NULL if it is there no more. */
+static struct mailbag_item *told_item(struct notify *notify,
+                                      const struct target *target, size_t i)
+{
+    const struct told *told = &target->told[i];
+    struct mailbag_item *item = notify->mailbag.items[told->index];
+
+    return item != NULL && item->serial == told->serial ? item : NULL;
 }
 
 /* Under the lock: these changes are known to the receiver, or will never be. */
@@ -261,14 +128,33 @@ static void settle(struct notify *notify, uint32_t receiver, uint64_t now)
     size_t i;
 
     for (i = 0; i < target->count; i++) {
-        struct told *told = &target->told[i];
-        struct mailbag_item *item = notify->mailbag.items[told->index];
+        struct mailbag_item *item = told_item(notify, target, i);
 
-        if (item != NULL && item->serial == told->serial) {
-            item->told[receiver] = told->change;
+        if (item != NULL) {
+            item->told[receiver] = target->told[i].change;
             item->sent[receiver] = now;
         }
     }
+}
+
+/* The delivery did not end well. If any of it had left, nobody knows whether
+ * the receiver has taken it. */
+static void leave_open(struct notify *notify, uint32_t receiver)
+{
+    struct target *target = &notify->targets[receiver];
+    curl_off_t left = 0;
+    size_t i;
+
+    curl_easy_getinfo(target->delivery.easy, CURLINFO_SIZE_UPLOAD_T, &left);
+    pthread_mutex_lock(&notify->lock);
+    for (i = 0; left > 0 && i < target->count; i++) {
+        struct mailbag_item *item = told_item(notify, target, i);
+
+        if (item != NULL) {
+            item->unsure[receiver] = true;
+        }
+    }
+    pthread_mutex_unlock(&notify->lock);
 }
 
 static void succeeded(struct notify *notify, uint32_t receiver, uint64_t now)
@@ -281,7 +167,7 @@ static void succeeded(struct notify *notify, uint32_t receiver, uint64_t now)
     pthread_mutex_unlock(&notify->lock);
     if (target->tries > 0) {
         log_notice("alert", "%s takes notifications again",
-                   target->receiver.url);
+                   target->receiver->url);
     }
     target->tries = 0;
     target->not_before = 0;
@@ -296,7 +182,7 @@ static void failed(struct notify *notify, uint32_t receiver, uint64_t now,
     target->tries++;
     final = final || target->tries >= TRIES_MAX;
     log_warn("alert", "%s was not told of %zu alerts: %s%s",
-             target->receiver.url, target->count, why,
+             target->receiver->url, target->count, why,
              final ? "; given up" : "");
     pthread_mutex_lock(&notify->lock);
     notify->stats.failed++;
@@ -347,13 +233,19 @@ static void start(struct notify *notify, uint32_t receiver, uint64_t now)
     }
 }
 
+/* Will it say the same again? Not if it is busy, or knows us tomorrow. */
+static bool is_refusal(long status)
+{
+    return status >= 400 && status < 500 && status != 401 && status != 403 &&
+           status != 408 && status != 429;
+}
+
 /* Mail servers answer with codes of their own: libcurl tells good from bad. */
 static void finish(struct notify *notify, const CURLMsg *done, uint64_t now)
 {
     struct target *target = NULL;
     char why[64];
     long status = 0;
-    bool refused;
     uint32_t receiver;
 
     curl_easy_getinfo(done->easy_handle, CURLINFO_PRIVATE, (char **)&target);
@@ -361,14 +253,14 @@ static void finish(struct notify *notify, const CURLMsg *done, uint64_t now)
     receiver = (uint32_t)(target - notify->targets);
     target->busy = false;
     if (done->data.result != CURLE_OK) {
+        leave_open(notify, receiver);
         failed(notify, receiver, now, curl_easy_strerror(done->data.result),
                false);
     } else if (target->kind != RECEIVER_SMTP &&
                (status < 200 || status > 299)) {
-        refused = status >= 400 && status < 500 && status != 408 &&
-                  status != 429 && status != 401 && status != 403;
+        leave_open(notify, receiver);
         snprintf(why, sizeof(why), "it answered %ld", status);
-        failed(notify, receiver, now, why, refused);
+        failed(notify, receiver, now, why, is_refusal(status));
     } else {
         succeeded(notify, receiver, now);
     }
@@ -495,6 +387,35 @@ static int start_thread(struct notify *notify, struct err *err)
     return 0;
 }
 
+static int take_options(struct notify *notify,
+                        const struct notify_options *options, struct err *err)
+{
+    uint32_t i;
+
+    if (receivers_init(&notify->receivers, options, err) != 0) {
+        return -1;
+    }
+    notify->generator_url =
+        strdup(options->generator_url == NULL ? "" : options->generator_url);
+    if (notify->generator_url == NULL) {
+        return err_set(err, ERR_SYSTEM, "no memory");
+    }
+    notify->resend = options->resend ? options->resend : RESEND_DEFAULT;
+    notify->timeout = options->timeout ? options->timeout : TIMEOUT_DEFAULT;
+    notify->mailbag.resend = notify->resend;
+    notify->mailbag.receivers = notify->target_count = notify->receivers.count;
+    for (i = 0; i < notify->target_count; i++) {
+        struct target *target = &notify->targets[i];
+
+        target->kind = notify->receivers.kinds[i];
+        target->receiver = &notify->receivers.all[i];
+        buf_init(&target->delivery.body, DELIVERY_MAX);
+        notify->mailbag.kinds[i] = target->kind;
+        notify->mailbag.keys[i] = receivers_key(&notify->receivers, i);
+    }
+    return 0;
+}
+
 struct notify *notify_create(const struct notify_options *options,
                              struct err *err)
 {
@@ -515,8 +436,10 @@ struct notify *notify_create(const struct notify_options *options,
     return notify;
 }
 
-static void stop_thread(struct notify *notify)
+void notify_finish(struct notify *notify)
 {
+    uint32_t i;
+
     if (!notify->started) {
         return;
     }
@@ -525,16 +448,22 @@ static void stop_thread(struct notify *notify)
     pthread_mutex_unlock(&notify->lock);
     curl_multi_wakeup(notify->multi);
     pthread_join(notify->thread, NULL);
+    notify->started = false;
+    for (i = 0; i < notify->target_count; i++) {
+        if (notify->targets[i].busy) {
+            leave_open(notify, i);
+        }
+    }
 }
 
 void notify_destroy(struct notify *notify)
 {
-    size_t i;
+    uint32_t i;
 
     if (notify == NULL) {
         return;
     }
-    stop_thread(notify);
+    notify_finish(notify);
     for (i = 0; i < notify->target_count; i++) {
         if (notify->targets[i].busy) {
             curl_multi_remove_handle(notify->multi,
@@ -544,9 +473,8 @@ void notify_destroy(struct notify *notify)
     }
     curl_multi_cleanup(notify->multi);
     mailbag_release(&notify->mailbag);
-    for (i = 0; i < notify->string_count; i++) {
-        free(notify->strings[i]);
-    }
+    receivers_release(&notify->receivers);
+    free(notify->generator_url);
     pthread_mutex_destroy(&notify->lock);
     free(notify);
 }
@@ -571,4 +499,26 @@ struct notify_stats notify_stats(struct notify *notify)
     stats.dropped = notify->mailbag.dropped;
     pthread_mutex_unlock(&notify->lock);
     return stats;
+}
+
+/* -------------------------------------------------------------- checkpoint */
+
+void notify_save(struct notify *notify, struct buf *to)
+{
+    pthread_mutex_lock(&notify->lock);
+    mailbag_save(&notify->mailbag, to);
+    pthread_mutex_unlock(&notify->lock);
+}
+
+int notify_restore(struct notify *notify, struct cursor *from, struct err *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&notify->lock);
+    rc = mailbag_restore(&notify->mailbag, from, clock_monotonic(), err);
+    pthread_mutex_unlock(&notify->lock);
+    if (notify->started) {
+        curl_multi_wakeup(notify->multi);
+    }
+    return rc;
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "../../shared/alert_codec.h"
+#include "../base/buf.h"
 #include "../base/err.h"
 
 #define NOTIFY_TARGETS_MAX 16
@@ -58,7 +59,9 @@ struct notify;
 struct notify *notify_create(const struct notify_options *options,
                              struct err *err);
 
-/* Delivers what waits for at most five seconds, then stops. */
+/* Delivers what waits for at most five seconds, then nothing any more. */
+void notify_finish(struct notify *notify);
+/* Finishes first, unless that was done. */
 void notify_destroy(struct notify *notify);
 
 /* Copies; never blocks on the network. The same alert again replaces what of
@@ -66,5 +69,14 @@ void notify_destroy(struct notify *notify);
 void notify_alert(struct notify *notify, const struct tocsin_alert *alert);
 
 struct notify_stats notify_stats(struct notify *notify);
+
+/* What is to be told and who knows of it, for a checkpoint or for the one that
+ * takes over with other options: nobody is then told again of what they know,
+ * but Alertmanagers, and whoever was told of a firing alert hears of its end.
+ * Saved after notify_finish() it is exact; what is told after it was saved is
+ * told again by the one that restores it. Restored before the first alert;
+ * -1 and *err if it is damaged: then nothing is known. */
+void notify_save(struct notify *notify, struct buf *to);
+int notify_restore(struct notify *notify, struct cursor *from, struct err *err);
 
 #endif

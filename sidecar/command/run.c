@@ -10,7 +10,7 @@
  * Order matters in two places. The outbox connects, and reads what the alert
  * stream holds already, before the first poll: a replay after a crash would
  * otherwise tell its alerts twice. And a checkpoint holds the outbox as well:
- * an alert is either written, or waiting in it.
+ * an alert is either written, or waiting in it; and who was told of what.
  */
 #include <errno.h>
 #include <limits.h>
@@ -48,6 +48,7 @@ struct run {
     struct notify *notify;
     struct saver *saver;
     uint64_t board_at, save_at;
+    bool restored; /* from a checkpoint: it knows who was told of what */
     bool intake_down, outbox_down; /* said once, not every try */
 };
 
@@ -72,20 +73,23 @@ static void catch_signals(void)
     sigaction(SIGHUP, &action, NULL);
 }
 
+/* What the run before this one has written after its checkpoint comes again
+ * and is no news to the stream. People may not have been told of it yet, so
+ * they are told, if need be twice; after a cold start, old stories are not. */
 static void on_alert(void *ctx, const struct tocsin_alert *alert)
 {
     struct run *run = ctx;
+    bool news = outbox_alert(run->outbox, alert);
 
-    if (!outbox_alert(run->outbox, alert)) {
-        return; /* told before, by the run that ended without a checkpoint */
+    if (news) {
+        log_notice("alert", "%.*s %.*s %.*s {%.*s}: %.*s",
+                   (int)alert->state.len, alert->state.data,
+                   (int)alert->severity.len, alert->severity.data,
+                   (int)alert->alertname.len, alert->alertname.data,
+                   (int)alert->labels.len, alert->labels.data,
+                   (int)alert->summary.len, alert->summary.data);
     }
-    log_notice("alert", "%.*s %.*s %.*s {%.*s}: %.*s", (int)alert->state.len,
-               alert->state.data, (int)alert->severity.len,
-               alert->severity.data, (int)alert->alertname.len,
-               alert->alertname.data, (int)alert->labels.len,
-               alert->labels.data, (int)alert->summary.len,
-               alert->summary.data);
-    if (run->notify != NULL) {
+    if (news || run->restored) {
         notify_alert(run->notify, alert);
     }
 }
@@ -140,6 +144,19 @@ static int make_outbox(struct run *run, struct err *err)
     return run->outbox == NULL ? -1 : 0;
 }
 
+/* Better to tell somebody twice than to begin anew with everything. */
+static void restore_notify(struct run *run, const char *data, size_t len)
+{
+    struct cursor from;
+    struct err err;
+
+    if (checkpoint_find(data, len, "notify", &from, &err) != 0 ||
+        notify_restore(run->notify, &from, &err) != 0) {
+        log_warn(ROOM, "who was told of which alerts is not known: %s",
+                 err.message);
+    }
+}
+
 static int restore_from(struct run *run, const char *data, size_t len,
                         struct err *err)
 {
@@ -151,6 +168,8 @@ static int restore_from(struct run *run, const char *data, size_t len,
         outbox_restore(run->outbox, &from, err) != 0) {
         return -1;
     }
+    restore_notify(run, data, len);
+    run->restored = true;
     return 0;
 }
 
@@ -213,12 +232,10 @@ static int begin(struct run *run, struct err *err)
 {
     run->latest = run->config;
     log_set_level(run->config.log_level);
-    if (prepare_state(run, err) != 0 || make_outbox(run, err) != 0 ||
-        make_pipeline(run, err) != 0 || restore(run, err) != 0) {
-        return -1;
-    }
     run->notify = make_notify(&run->config, err);
-    if (run->notify == NULL) {
+    if (run->notify == NULL || prepare_state(run, err) != 0 ||
+        make_outbox(run, err) != 0 || make_pipeline(run, err) != 0 ||
+        restore(run, err) != 0) {
         return -1;
     }
     run->saver = saver_create(run->checkpoint, err);
@@ -241,6 +258,9 @@ static bool save(struct run *run)
     pipeline_save(run->pipeline, to);
     at = checkpoint_begin(to, "outbox");
     outbox_save(run->outbox, to);
+    checkpoint_end(to, at);
+    at = checkpoint_begin(to, "notify");
+    notify_save(run->notify, to);
     checkpoint_end(to, at);
     if (checkpoint_finish(to, &err) != 0) {
         log_error(ROOM, "%s", err.message);
@@ -303,6 +323,25 @@ static void say_differs(void *ctx, const char *path)
     }
 }
 
+/* Receivers that stay know what they know. */
+static void change_notify(struct run *run, struct notify *notify)
+{
+    struct cursor from;
+    struct buf buf;
+    struct err err;
+
+    buf_init(&buf, CHECKPOINT_SIZE_MAX);
+    notify_finish(run->notify);
+    notify_save(run->notify, &buf);
+    from = (struct cursor){.data = buf.data, .len = buf.len};
+    if (notify_restore(notify, &from, &err) != 0) {
+        log_warn(ROOM, "reload: %s", err.message);
+    }
+    buf_release(&buf);
+    notify_destroy(run->notify);
+    run->notify = notify;
+}
+
 /* The receivers, the log's level and the interval of checkpoints change live;
  * what defines series, ticks and the model needs a restart, and is said. */
 static void reload(struct run *run)
@@ -321,8 +360,7 @@ static void reload(struct run *run)
     }
     config_compare(&run->latest, &config, say_differs, NULL);
     run->latest = config;
-    notify_destroy(run->notify);
-    run->notify = notify;
+    change_notify(run, notify);
     log_set_level(config.log_level);
     log_notice(ROOM, "reloaded");
     sd_notify(0, "READY=1");
@@ -394,6 +432,7 @@ static int finish(struct run *run, struct err *err)
         poll(NULL, 0, POLL_MS / 2);
         flush(run);
     }
+    notify_finish(run->notify); /* the checkpoint says who knows */
     if (saver_wait(run->saver, NULL) != 0) {
         log_warn(ROOM, "the checkpoint before this one was not written");
     }
@@ -408,9 +447,7 @@ static void release(struct run *run)
     saver_destroy(run->saver);
     pipeline_destroy(run->pipeline);
     outbox_destroy(run->outbox);
-    if (run->notify != NULL) {
-        notify_destroy(run->notify);
-    }
+    notify_destroy(run->notify);
 }
 
 int command_run(int argc, char **argv)

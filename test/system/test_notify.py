@@ -1,6 +1,8 @@
 """Alertmanager, webhooks and mail hear of what fires, and of its end."""
 
+import functools
 import json
+import signal
 import subprocess
 
 import pytest
@@ -13,15 +15,23 @@ LABELS = {"cloud_provider": "aws", "cloud_region": "us-east-1",
           "upstream": "shop", "peer": "10.0.0.2:80"}
 
 
+def told_once(hook):
+    """What a webhook was told; fails if it was told anything twice."""
+    states = [(b["status"], b["commonLabels"]["severity"])
+              for b in hook.bodies]
+    assert len(states) == len(set(states)), f"told twice: {states}"
+    return states
+
+
 class Scene:
     """One upstream, one of whose peers can be made slow."""
 
-    def __init__(self, redis, start_sidecar, notify):
+    def __init__(self, redis, start_sidecar, notify, **config):
         self.traffic = Traffic(
             redis, [Route("/shop", "shop", "aws", "us-east-1")])
         self.traffic.run(120)
         self.sidecar = start_sidecar(
-            redis, {"model": {"train": False}, "notify": notify})
+            redis, {"model": {"train": False}, "notify": notify, **config})
         wait_until(lambda: int(self.sidecar.wait_board()["tick"]) // 1000
                    >= self.traffic.now - 2000, 60, "the sidecar to catch up")
 
@@ -40,7 +50,7 @@ class Scene:
 
 @pytest.fixture
 def scene(redis, start_sidecar):
-    return lambda notify: Scene(redis, start_sidecar, notify)
+    return functools.partial(Scene, redis, start_sidecar)
 
 
 def query(alertmanager):
@@ -94,9 +104,7 @@ def test_webhook_in_the_shape_of_alertmanager(scene, running, tmp):
     s.mend_it()
     wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
                what="the end")
-    states = [(b["status"], b["commonLabels"]["severity"])
-              for b in hook.bodies]
-    assert len(states) == len(set(states)), "told twice"
+    told_once(hook)
     assert "s3cret" not in s.sidecar.log
 
 
@@ -159,3 +167,68 @@ def test_what_is_not_told_is_tried_at_the_end(scene, running):
     wait_until(lambda: hook.posts, what="a try")
     s.sidecar.stop()
     assert len(hook.posts) >= 2
+
+
+def test_the_end_of_what_broke_off_is_told(scene, running):
+    """It may have been heard, though it was not answered well."""
+    answers = {"status": 500}
+    hook = running(Webhook(lambda number: answers["status"]))
+    s = scene({"webhook": [{"url": hook.url}]})
+    s.break_it()
+    wait_until(lambda: hook.posts, what="a try")
+    s.mend_it()
+    answers["status"] = 200
+    wait_until(lambda: hook.bodies[-1]["status"] == "resolved", 60, "the end")
+
+
+def test_a_restart_tells_again_whom_it_should(scene, running):
+    hook, prometheus = running(Webhook()), running(Webhook())
+    s = scene({"webhook": [{"url": hook.url}],
+               "alertmanager": [prometheus.url]})
+    s.break_it()
+    wait_until(lambda: hook.posts and prometheus.posts, what="both")
+    s.sidecar.stop()
+    before = len(prometheus.posts)
+    s.sidecar.start()
+    s.traffic.run(40)  # it is told anew to the stream every 30
+    wait_until(lambda: len(prometheus.posts) > before,
+               what="Alertmanager to hear again")
+    s.mend_it()
+    wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
+               what="the end")
+    told_once(hook)
+
+
+def test_a_reload_forgets_nobody(scene, running):
+    hook, other = running(Webhook()), running(Webhook())
+    s = scene({"webhook": [{"url": hook.url}]})
+    s.break_it()
+    wait_until(lambda: hook.posts, what="a post")
+    s.sidecar.config["notify"]["webhook"].append({"url": other.url})
+    s.sidecar.write()
+    s.sidecar.signal(signal.SIGHUP)
+    s.sidecar.wait_log("reloaded")
+    wait_until(lambda: other.posts, what="the one that came")
+    s.mend_it()
+    for each in (hook, other):
+        wait_until(lambda: each.bodies[-1]["status"] == "resolved",
+                   what="the end")
+        told_once(each)
+
+
+def test_a_killed_sidecar_tells_it_later(scene, running):
+    """The stream has it, so it is no news there; the webhook has not."""
+    answers = {"status": 503}
+    hook = running(Webhook(lambda number: answers["status"]))
+    s = scene({"webhook": [{"url": hook.url}]}, state={"every": "1h"})
+    s.sidecar.stop()  # the checkpoint is that of the calm
+    s.sidecar.start()
+    s.break_it()
+    wait_until(lambda: hook.posts, what="a try")
+    s.sidecar.kill()
+    tried, alerts = len(hook.posts), len(s.told("firing"))
+    answers["status"] = 200
+    s.sidecar.start()
+    wait_until(lambda: len(hook.posts) > tried, what="the next run's try")
+    assert hook.bodies[-1]["status"] == "firing"
+    assert len(s.told("firing")) == alerts
