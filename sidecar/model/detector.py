@@ -5,6 +5,12 @@
         -> (expected[B,F], low[B,F], high[B,F], evidence[B,5+F], s'[B,S])
     loss(x[B,T,F], past[B,T,K,F], season[B,T,P,Q]) -> scalar
 
+    statistics = 'causal-1', floor(F) -> [F,1],
+    judge(x, what Statistics of causal.py returns but s') -> as step, but s'
+
+A host that knows the statistics of that name computes them itself (causal.c)
+and calls judge; step, which does both, is what they must agree with.
+
 expected, low and high are for the very x of the step, known before it.
 
 evidence, one row for a series; NaN where nothing was observed:
@@ -57,6 +63,7 @@ class Detector(nn.Module):
     seasons: List[int]
     evidence: List[str]
     state: int
+    statistics: str
 
     def __init__(self, version: str):
         super().__init__()
@@ -67,11 +74,12 @@ class Detector(nn.Module):
         self.lags = torch.jit.annotate(List[int], [])
         self.seasons = SEASONS
         self.evidence = ROWS + ['e:' + k[0] for k in KINDS]
+        self.statistics = 'causal-1'
         self.kinds = F
         self.z150 = Z150
         self.rows = len(ROWS)
         self.warm_up = WARM_UP
-        self.statistics = Statistics()
+        self.causal = Statistics()
         self.network = Network(F)
         # Of each kind: least spread, which way it hurts, the most there is.
         def each(values: List[float]) -> Tensor:
@@ -86,19 +94,28 @@ class Detector(nn.Module):
         self.register_buffer('one', torch.tensor(1.))
         self.register_buffer('hundred', torch.tensor(100.))
         self.register_buffer('nan', torch.tensor(float('nan')))
-        self.state = self.statistics.initial(1, F).shape[1]
+        self.state = self.causal.initial(1, F).shape[1]
 
     @torch.jit.export
     def initial(self, B: int, F: int = 13) -> Tensor:
-        return self.statistics.initial(B, F)
+        return self.causal.initial(B, F)
 
     @torch.jit.export
     def step(self, x: Tensor, past: Tensor, season: Tensor, s: Tensor
              ) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        F = x.shape[1]
         inputs, facts, candidates, scale, novelty, lowest, s2 = \
-            self.statistics(x, season, s, self.floor(F))
-        seen = ((x - x) == self.zero).t().contiguous().to(x.dtype)
+            self.causal(x, season, s, self.floor(x.shape[1]))
+        expected, low, high, told = self.judge(
+            x, inputs, facts, candidates, scale, novelty, lowest)
+        return expected, low, high, told, s2
+
+    @torch.jit.export
+    def judge(self, x: Tensor, inputs: Tensor, facts: Tensor,
+              candidates: Tensor, scale: Tensor, novelty: Tensor,
+              lowest: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What a step tells, from the statistics of its x."""
+        F = x.shape[1]
+        seen = ((x - x) == self.zero).t().to(x.dtype).contiguous()
         own, joint = self.network.evidence(inputs, seen, True)
         expected, low, high = self.network.band(facts, candidates, scale, True)
         low = torch.where(lowest >= self.zero, low.clamp(min=0.), low)
@@ -119,7 +136,7 @@ class Detector(nn.Module):
         told = torch.where(torch.cat([rows, seen]) > self.zero, told, self.nan)
         return (expected.t().contiguous(),
                 torch.minimum(low, expected).t().contiguous(),
-                high.t().contiguous(), told.t().contiguous(), s2)
+                high.t().contiguous(), told.t().contiguous())
 
     @torch.jit.export
     def loss(self, x: Tensor, past: Tensor, season: Tensor) -> Tensor:
@@ -146,14 +163,14 @@ class Detector(nn.Module):
         """The statistics of windows from a cold start, rows by tick:
         x [B,T,F] -> inputs [C,F,T*B], facts, candidates, scale [F,T*B]"""
         B, T, F = x.shape
-        s = self.statistics.initial(B, F)
+        s = self.causal.initial(B, F)
         floor = self.floor(F)
         inputs: List[Tensor] = []
         facts: List[Tensor] = []
         candidates: List[Tensor] = []
         scales: List[Tensor] = []
         for t in range(T):
-            i, f, c, scale, _, _, s = self.statistics(
+            i, f, c, scale, _, _, s = self.causal(
                 x[:, t], season[:, t], s, floor)
             inputs.append(i)
             facts.append(f)
@@ -162,7 +179,9 @@ class Detector(nn.Module):
         return (torch.cat(inputs, 2), torch.cat(facts, 2),
                 torch.cat(candidates, 2), torch.cat(scales, 1))
 
+    @torch.jit.export
     def floor(self, F: int) -> Tensor:
+        """The least spread of each column, [F,1]."""
         if F == self.kinds:
             return self.floors
         return torch.full([F, 1], 1e-12)

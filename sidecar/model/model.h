@@ -17,6 +17,12 @@
  * the first two of them at most, and S and E differ too. Names in `evidence`
  * that begin with "e:" come last, one for a column, in the order of columns;
  * those before it are one for a row: E = evidence_rows + F.
+ * A module may name statistics that the host computes itself (causal.h):
+ *   attribute   statistics: str = "causal-1"
+ *   floor(F: int) -> [F,1]    the least spread of each column
+ *   judge(x[B,F], inputs, facts, candidates, scale, novelty, lowest)
+ *       -> as step, without s'
+ * Then judge serves instead of step, which must tell the same.
  *
  * A handle may be used by one thread at a time; copies are independent.
  */

@@ -9,6 +9,7 @@
  */
 extern "C" {
 #include "../base/file.h"
+#include "causal.h"
 #include "model.h"
 #include "model_file.h"
 }
@@ -53,6 +54,9 @@ struct model {
     std::unique_ptr<torch::optim::AdamW> optimizer;
     std::vector<std::string> names; /* what the shape's pointers point at */
     model_shape shape;
+    bool native; /* the module's statistics are those of causal.h */
+    /* For them, of the columns that were stepped last. */
+    std::vector<float> floor, statistics;
 };
 
 namespace
@@ -209,7 +213,8 @@ torch::jit::Module *stepper(model *model)
 
         copy.eval();
         model->frozen = std::make_unique<torch::jit::Module>(
-            torch::jit::freeze_module(copy, {"step"}));
+            model->native ? torch::jit::freeze_module(copy, {"step", "judge"})
+                          : torch::jit::freeze_module(copy, {"step"}));
     }
     return model->frozen.get();
 }
@@ -231,27 +236,79 @@ struct outputs {
     Tensor tensors[5]; /* expected, low, high, evidence, state */
 };
 
+outputs read_outputs(const IValue &result, const char *method, unsigned count)
+{
+    outputs out;
+
+    TORCH_CHECK(result.isTuple() &&
+                    result.toTupleRef().elements().size() == count,
+                method, "() does not return ", count, " tensors");
+    for (unsigned i = 0; i < count; i++) {
+        const IValue &item = result.toTupleRef().elements()[i];
+
+        TORCH_CHECK(item.isTensor(), method, "() does not return ", count,
+                    " tensors");
+        out.tensors[i] = item.toTensor().contiguous();
+    }
+    return out;
+}
+
 outputs call_step(model *model, int64_t rows, int64_t columns,
                   const struct model_step &in)
 {
     const model_shape &shape = model->shape;
     int64_t lags = shape.lag_count, seasons = shape.season_count;
-    outputs out;
-    IValue result;
 
-    result = stepper(model)->get_method("step")(
-        {view(in.x, {rows, columns}), view(in.past, {rows, lags, columns}),
-         view(in.season, {rows, seasons, season_width(model, columns)}),
-         view(in.state, {rows, (int64_t)in.state_size})});
-    TORCH_CHECK(result.isTuple() && result.toTupleRef().elements().size() == 5,
-                "step() does not return 5 tensors");
-    for (unsigned i = 0; i < 5; i++) {
-        const IValue &item = result.toTupleRef().elements()[i];
+    return read_outputs(
+        stepper(model)->get_method("step")(
+            {view(in.x, {rows, columns}), view(in.past, {rows, lags, columns}),
+             view(in.season, {rows, seasons, season_width(model, columns)}),
+             view(in.state, {rows, (int64_t)in.state_size})}),
+        "step", 5);
+}
 
-        TORCH_CHECK(item.isTensor(), "step() does not return 5 tensors");
-        out.tensors[i] = item.toTensor().contiguous();
+/* The same by our own statistics; the next state is written in place. */
+outputs call_judge(model *model, int64_t rows, int64_t columns,
+                   const struct model_step &in)
+{
+    size_t area = (size_t)(rows * columns);
+    struct causal_step step = {};
+    IValue judged;
+    float *at;
+
+    if (model->floor.size() != (size_t)columns) {
+        Tensor floor = model->module.get_method("floor")({columns}).toTensor();
+
+        expect_shape(floor, "floor", {columns, 1});
+        floor = floor.contiguous();
+        model->floor.assign(floor.data_ptr<float>(),
+                            floor.data_ptr<float>() + columns);
     }
-    return out;
+    if (model->statistics.size() < area * CAUSAL_WIDTH) {
+        model->statistics.resize(area * CAUSAL_WIDTH);
+    }
+    step.batch = (size_t)rows;
+    step.columns = (unsigned)columns;
+    step.season_columns = (unsigned)season_width(model, columns);
+    step.floor = model->floor.data();
+    step.x = in.x;
+    step.season = in.season;
+    step.state = in.state;
+    step.inputs = at = model->statistics.data();
+    step.facts = at += area * CAUSAL_INPUTS;
+    step.candidates = at += area * CAUSAL_FACTS;
+    step.scale = at += area * CAUSAL_CANDIDATES;
+    step.novelty = at += area;
+    step.lowest = at += area;
+    causal_step(&step);
+    judged = stepper(model)->get_method("judge")(
+        {view(in.x, {rows, columns}),
+         view(step.inputs, {CAUSAL_INPUTS, columns, rows}),
+         view(step.facts, {CAUSAL_FACTS, columns, rows}),
+         view(step.candidates, {CAUSAL_CANDIDATES, columns, rows}),
+         view(step.scale, {columns, rows}), view(step.novelty, {columns, rows}),
+         view(step.lowest, {columns, rows})});
+    return read_outputs(judged, "judge", 4);
 }
 
 /* One step on NaN from the first state: finds S and E for F columns. */
@@ -277,14 +334,45 @@ void probe(model *model, int64_t columns, unsigned *state, unsigned *evidence)
     in.state = s.data_ptr<float>();
     in.state_size = (unsigned)s.size(1);
     out = call_step(model, PROBE, columns, in);
+    expect_shape(out.tensors[4], "the next state", {PROBE, s.size(1)});
+    TORCH_CHECK(out.tensors[3].dim() == 2, "evidence is not [B,E]");
+    *evidence = (unsigned)out.tensors[3].size(1);
+    *state = (unsigned)s.size(1);
+    if (model->native) {
+        size_t size = causal_state((unsigned)columns,
+                                   (unsigned)season_width(model, columns));
+
+        TORCH_CHECK(*state == size, "a state of statistics \"", CAUSAL_NAME,
+                    "\" has ", size, " floats for ", columns,
+                    " columns, initial() returns ", *state);
+        out = call_judge(model, PROBE, columns, in);
+    }
     for (unsigned i = 0; i < 3; i++) {
         expect_shape(out.tensors[i], names[i], {PROBE, columns});
     }
-    expect_shape(out.tensors[4], "the next state", {PROBE, s.size(1)});
-    TORCH_CHECK(out.tensors[3].dim() == 2, "evidence is not [B,E]");
-    expect_shape(out.tensors[3], "evidence", {PROBE, out.tensors[3].size(1)});
-    *evidence = (unsigned)out.tensors[3].size(1);
-    *state = (unsigned)s.size(1);
+    expect_shape(out.tensors[3], "evidence", {PROBE, *evidence});
+}
+
+/* A module may name its statistics: those that causal.h has are computed
+ * there, of others only the module's own step() knows. */
+void check_statistics(model *model)
+{
+    const model_shape &shape = model->shape;
+
+    if (!model->module.hasattr("statistics") ||
+        !model->module.attr("statistics").isString() ||
+        model->module.attr("statistics").toStringRef() != CAUSAL_NAME) {
+        return;
+    }
+    for (const char *name : {"floor", "judge"}) {
+        TORCH_CHECK(model->module.find_method(name), "the module's statistics ",
+                    "are \"" CAUSAL_NAME "\", but it has no method ", name,
+                    "()");
+    }
+    TORCH_CHECK(shape.season_count == CAUSAL_SEASONS, "statistics \"",
+                CAUSAL_NAME, "\" have ", (int)CAUSAL_SEASONS,
+                " seasons, attribute \"seasons\" has ", shape.season_count);
+    model->native = true;
 }
 
 void check_contract(model *model)
@@ -296,6 +384,7 @@ void check_contract(model *model)
                     "the module has no method ", name, "()");
     }
     read_attributes(model);
+    check_statistics(model);
     probe(model, model->shape.feature_count, &state, &evidence);
     TORCH_CHECK(state == model->shape.state, "attribute \"state\" is ",
                 model->shape.state, ", initial() returns ", state);
@@ -447,8 +536,10 @@ extern "C" int model_step(struct model *model, const struct model_step *step,
             in.past += at * shape.lag_count * F;
             in.season += at * shape.season_count * Q;
             in.state += at * S;
-            out = call_step(model, (int64_t)rows, (int64_t)F, in);
-            for (unsigned i = 0; i < 5; i++) {
+            out = model->native
+                      ? call_judge(model, (int64_t)rows, (int64_t)F, in)
+                      : call_step(model, (int64_t)rows, (int64_t)F, in);
+            for (unsigned i = 0; i < (model->native ? 4 : 5); i++) {
                 memcpy(to[i] + at * (size_t)out.tensors[i].size(1),
                        out.tensors[i].data_ptr<float>(),
                        out.tensors[i].nbytes());
@@ -531,10 +622,6 @@ extern "C" void model_threads(int threads)
         memcpy(&set, &symbol, sizeof(set));
         set(threads);
     }
-    /* A step makes and drops hundreds of tensors: keep their pages, or each
-     * is mapped and zeroed by the kernel anew. */
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
-    mallopt(M_TRIM_THRESHOLD, 64 << 20);
     guard(NULL, "threads", [&] {
         at::set_num_threads(threads);
         return 0;

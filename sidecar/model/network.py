@@ -33,8 +33,8 @@ def layer(weight: Tensor, bias: Tensor, a: Tensor, exact: bool) -> Tensor:
     """weight [H,C], bias [H,F] or [H,1], a [C,F*B] -> [H,F*B], 0 to 16"""
     H, F = bias.shape
     if exact:
-        h = torch.mm(torch.round(weight * 1024.), a).view(H, F, -1)
-        h.mul_(1. / 1024.).add_((bias * 32.)[:, :, None]).clamp_(0., 512.)
+        h = torch.mm(torch.round(weight * 1024.) / 1024., a).view(H, F, -1)
+        h.add_((bias * 32.)[:, :, None]).clamp_(0., 512.)
         return h.round_().view(H, a.shape[1])
     h = torch.mm(weight, a).view(H, F, -1)
     return (h + bias[:, :, None]).clamp(0., 16.).view(H, a.shape[1])
@@ -43,8 +43,13 @@ def layer(weight: Tensor, bias: Tensor, a: Tensor, exact: bool) -> Tensor:
 def last(weight: Tensor, a: Tensor, exact: bool) -> Tensor:
     """weight [H,C], a [C,N] -> [H,N], whatever its size"""
     if exact:
-        return torch.mm(torch.round(weight * 1024.), a).mul_(1. / 32768.)
+        return torch.mm(torch.round(weight * 1024.) / 32768., a)
     return torch.mm(weight, a)
+
+
+def softplus(a: Tensor) -> Tensor:
+    """That of torch is not vectorized."""
+    return a.clamp(max=30.).exp().log1p()
 
 
 class Network(nn.Module):
@@ -110,7 +115,7 @@ class Network(nn.Module):
         weight = h[:self.CANDIDATES].clamp(-20., 20.).exp() * there
         expected = (weight * torch.nan_to_num(candidates)).sum(0) \
             / weight.sum(0)
-        width = nn.functional.softplus(h[self.CANDIDATES:]) * scale
+        width = softplus(h[self.CANDIDATES:]) * scale
         return expected, expected - width[0], expected + width[1]
 
     def loss(self, inputs: Tensor, facts: Tensor, candidates: Tensor,

@@ -18,9 +18,11 @@ class Toy(nn.Module):
     lags: List[int]
     seasons: List[int]
     evidence: List[str]
+    statistics: str
 
     def __init__(self):
         super().__init__()
+        self.statistics = ''
         self.version = 'toy-1'
         self.features = ['rate', 'errors']
         self.season_features = ['rate']
@@ -167,6 +169,11 @@ def main():
     save(directory, 'nan_loss', NanLoss())
     save(directory, 'inverted', Inverted())
     save(directory, 'other_shape', Toy(), lags=[1, 61])
+    save(directory, 'no_judge', Toy(), statistics='causal-1')
+    default = torch.jit.load('conf/default.pt')
+    default.save(os.path.join(directory, 'default.pt'))
+    default.statistics = 'its own'
+    default.save(os.path.join(directory, 'by_hand.pt'))
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@
 #include "../../../../sidecar/model/model.h"
 #include "fixture.h"
 
-#define DEFAULT "conf/default.pt"
+#define DEFAULT fixture("default") /* conf/default.pt */
 
 static struct err err;
 
@@ -48,6 +48,7 @@ static const struct {
     {"wrong_band", ERR_MODEL, "low is Float[64, 1], not Float[64, 2]"},
     {"doubles", ERR_MODEL, "expected is Double[64, 2], not Float[64, 2]"},
     {"throws", ERR_MODEL, "a step too far"},
+    {"no_judge", ERR_MODEL, "\"causal-1\", but it has no method floor()"},
 };
 
 START_TEST(test_load_refuses)

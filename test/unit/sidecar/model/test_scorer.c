@@ -94,8 +94,8 @@ static void same(const struct heard *a, const struct heard *b, unsigned slot)
 START_TEST(test_a_series_does_not_see_the_others)
 {
     static struct heard many, one;
-    struct scorer *a = start(&many, "conf/default.pt");
-    struct scorer *b = start(&one, "conf/default.pt");
+    struct scorer *a = start(&many, fixture("default"));
+    struct scorer *b = start(&one, fixture("default"));
     unsigned t;
 
     for (t = 0; t < 30; t++) {
@@ -113,8 +113,8 @@ END_TEST
 START_TEST(test_leaving_forgets)
 {
     static struct heard heard, fresh;
-    struct scorer *scorer = start(&heard, "conf/default.pt");
-    struct scorer *other = start(&fresh, "conf/default.pt");
+    struct scorer *scorer = start(&heard, fixture("default"));
+    struct scorer *other = start(&fresh, fixture("default"));
     struct identity who = {.slot = 5};
     unsigned t;
 
@@ -136,8 +136,8 @@ END_TEST
 START_TEST(test_checkpoint)
 {
     static struct heard before, after;
-    struct scorer *a = start(&before, "conf/default.pt");
-    struct scorer *b = start(&after, "conf/default.pt");
+    struct scorer *a = start(&before, fixture("default"));
+    struct scorer *b = start(&after, fixture("default"));
     struct buf saved, again;
     struct cursor cursor;
     unsigned t, slot;
@@ -180,7 +180,7 @@ END_TEST
 START_TEST(test_swap)
 {
     static struct heard heard;
-    struct scorer *scorer = start(&heard, "conf/default.pt");
+    struct scorer *scorer = start(&heard, fixture("default"));
     struct model *other = model_load(fixture("toy"), &err);
     struct model *copy = model_copy(scorer_model(scorer), &err);
     unsigned t;
@@ -202,7 +202,7 @@ END_TEST
 START_TEST(test_a_batch_of_another_shape)
 {
     static struct heard heard;
-    struct scorer *scorer = start(&heard, "conf/default.pt");
+    struct scorer *scorer = start(&heard, fixture("default"));
     struct identity who = {.slot = MAX};
     struct series_row row = {.identity = &who};
     float x[COLUMNS] = {0}, season[12] = {0};
