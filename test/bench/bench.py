@@ -73,6 +73,15 @@ def intake_rate(redis):
     return float(re.search(r"^intake\s+([\d.]+)", done.stdout, re.M).group(1))
 
 
+def series_rate():
+    """Events that one core of the sidecar decodes and aggregates."""
+    done = subprocess.run([str(BUILD / "test/bench/series")], check=True,
+                          capture_output=True, text=True)
+    print("  " + "\n  ".join(done.stdout.strip().splitlines()))
+    return float(re.search(r"^together\s+([\d.]+)", done.stdout,
+                           re.M).group(1))
+
+
 def bench_redis():
     """Is Redis the bottleneck?"""
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
@@ -83,8 +92,14 @@ def bench_redis():
             table = Table("Events a second of one core")
             table.row("Redis takes in (XADD, pipelined)", f"{taken:,.0f}")
             read = intake_rate(redis)
-            table.row("sidecar reads and decodes", f"{read:,.0f}",
-                      "> Redis", read > taken)
+            table.row("sidecar reads", f"{read:,.0f}", "> Redis",
+                      read > taken)
+            counted = series_rate()
+            table.row("sidecar decodes and aggregates", f"{counted:,.0f}",
+                      "> Redis", counted > taken)
+            both = 1 / (1 / read + 1 / counted)
+            table.row("both, one after the other", f"{both:,.0f}",
+                      "> Redis", both > taken)
         finally:
             redis.stop()
 
