@@ -30,7 +30,6 @@ static ngx_int_t ngx_http_tocsin_api_end(ngx_http_tocsin_answer_t *answer,
     ngx_uint_t status, ngx_http_tocsin_write_pt handler);
 static void ngx_http_tocsin_write_alerts(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_status(struct tocsin_out *out, void *data);
-static void ngx_http_tocsin_write_list(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_receivers(struct tocsin_out *out,
     void *data);
 static void ngx_http_tocsin_write_series(struct tocsin_out *out, void *data);
@@ -86,21 +85,6 @@ ngx_http_tocsin_api_status(ngx_http_request_t *r)
 
     return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
                                    ngx_http_tocsin_write_status);
-}
-
-
-ngx_int_t
-ngx_http_tocsin_api_silences(ngx_http_request_t *r)
-{
-    ngx_http_tocsin_view_t     view;
-    ngx_http_tocsin_answer_t   answer;
-
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_list);
 }
 
 
@@ -276,7 +260,7 @@ ngx_http_tocsin_write_alerts(struct tocsin_out *out, void *data)
             tocsin_out_char(out, ',');
         }
 
-        tocsin_alert_json(out, &shown[i].alert, TOCSIN_SPAN(""),
+        tocsin_alert_json(out, &shown[i].alert, shown[i].silenced_by,
                           NGX_HTTP_TOCSIN_RESOLVE);
     }
 
@@ -331,15 +315,6 @@ ngx_http_tocsin_write_status(struct tocsin_out *out, void *data)
     ngx_http_tocsin_state(&json, answer->view);
 
     tocsin_json_close(&json, '}');
-}
-
-
-static void
-ngx_http_tocsin_write_list(struct tocsin_out *out, void *data)
-{
-    (void) data;
-
-    tocsin_out_put(out, "[]", 2);
 }
 
 

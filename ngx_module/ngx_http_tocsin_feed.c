@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tocsin_command.h"
 #include "ngx_http_tocsin_feed.h"
 #include "ngx_http_tocsin_module.h"
 #include "ngx_http_tocsin_push.h"
@@ -277,6 +278,10 @@ ngx_http_tocsin_feed_init_process(ngx_cycle_t *cycle,
 
     ngx_http_tocsin_push_init(feed);
 
+    if (ngx_http_tocsin_command_init(cycle, feed) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     /* the first worker to ask becomes the feed */
 
     ngx_add_timer(&feed->tick, 1);
@@ -326,6 +331,7 @@ ngx_http_tocsin_feed_exit_process(ngx_cycle_t *cycle,
     }
 
     ngx_http_tocsin_push_close(feed);
+    ngx_http_tocsin_command_exit(feed);
     ngx_http_tocsin_feed_end(feed);
 
     for (i = 0; i < NGX_HTTP_TOCSIN_DOCS; i++) {

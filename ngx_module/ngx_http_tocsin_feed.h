@@ -54,6 +54,7 @@ typedef struct {
     ngx_http_tocsin_board_t       *board;
     ngx_tocsin_link_t             *link;
     ngx_log_t                     *log;
+    void                          *commands;     /* ngx_http_tocsin_command.c */
 
     ngx_str_t                      alerts_key;
     ngx_str_t                      series_key;

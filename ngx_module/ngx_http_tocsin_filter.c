@@ -68,14 +68,17 @@ static ngx_str_t  ngx_http_tocsin_tail = ngx_string(")\\z");
 #endif
 
 
-/* nothing is silenced or inhibited here, so these two select nothing */
+#define NGX_HTTP_TOCSIN_SILENCED  (1 << 3)
+
+
+/* nothing is inhibited here, so that selects nothing */
 
 static ngx_http_tocsin_state_t  ngx_http_tocsin_states[] = {
 
     { ngx_string("active"), 1 << 0 },
     { ngx_string("unprocessed"), 1 << 1 },
     { ngx_string("resolved"), 1 << 2 },
-    { ngx_string("silenced"), 0 },
+    { ngx_string("silenced"), NGX_HTTP_TOCSIN_SILENCED },
     { ngx_string("inhibited"), 0 },
 
     { ngx_null_string, 0 }
@@ -98,7 +101,7 @@ ngx_http_tocsin_filter(ngx_http_request_t *r,
 
     /* as Alertmanager has it: what has ended is shown only if asked for */
 
-    filter->states = (1 << 0) | (1 << 1);
+    filter->states = (1 << 0) | (1 << 1) | NGX_HTTP_TOCSIN_SILENCED;
 
     if (ngx_array_init(&filter->matchers, r->pool, 4,
                        sizeof(ngx_http_tocsin_matcher_t))
@@ -412,10 +415,13 @@ ngx_http_tocsin_filter_alert(ngx_http_tocsin_filter_t *filter,
 {
     u_char                      buf[TOCSIN_LABELS_MAX];
     ngx_str_t                   value;
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, state;
     ngx_http_tocsin_matcher_t  *matcher;
 
-    if (!(filter->states & (1 << shown->rank))) {
+    state = shown->silenced_by.len ? NGX_HTTP_TOCSIN_SILENCED
+                                   : (ngx_uint_t) 1 << shown->rank;
+
+    if (!(filter->states & state)) {
         return 0;
     }
 

@@ -307,7 +307,7 @@ ngx_http_tocsin_push_text(struct tocsin_out *out, ngx_http_tocsin_news_t *news)
 
     rest = news->view->alerts;
 
-    while (ngx_http_tocsin_view_next(&rest, &shown) == NGX_OK) {
+    while (ngx_http_tocsin_view_next(news->view, &rest, &shown) == NGX_OK) {
 
         if (shown.change <= seen) {
             continue;
@@ -316,7 +316,7 @@ ngx_http_tocsin_push_text(struct tocsin_out *out, ngx_http_tocsin_news_t *news)
         news->change = ngx_max(news->change, shown.change);
 
         ngx_http_tocsin_push_event(out, "alert");
-        tocsin_alert_json(out, &shown.alert, TOCSIN_SPAN(""),
+        tocsin_alert_json(out, &shown.alert, shown.silenced_by,
                           NGX_HTTP_TOCSIN_RESOLVE);
         tocsin_out_put(out, "\n\n", 2);
     }

@@ -236,7 +236,7 @@ ngx_http_tocsin_count(ngx_http_tocsin_view_t *view,
     rest = view->alerts;
     other = NGX_HTTP_TOCSIN_SEVERITIES - 1;
 
-    while (ngx_http_tocsin_view_next(&rest, &shown) == NGX_OK) {
+    while (ngx_http_tocsin_view_next(view, &rest, &shown) == NGX_OK) {
 
         for (severity = 0; severity < other; severity++) {
             name = tocsin_span_str(ngx_http_tocsin_severities[severity]);

@@ -24,7 +24,6 @@ typedef struct {
 static ngx_int_t ngx_http_tocsin_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tocsin_root(ngx_http_request_t *r);
 static ngx_http_handler_pt ngx_http_tocsin_find_path(ngx_str_t *path);
-static void ngx_http_tocsin_below(ngx_http_request_t *r, ngx_str_t *rest);
 static ngx_int_t ngx_http_tocsin_wants_json(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tocsin_quality(ngx_str_t *accept,
     const char *type);
@@ -34,7 +33,7 @@ static ngx_http_tocsin_path_t  ngx_http_tocsin_paths[] = {
 
     { ngx_string("/api/v2/alerts"), ngx_http_tocsin_api_alerts },
     { ngx_string("/api/v2/status"), ngx_http_tocsin_api_status },
-    { ngx_string("/api/v2/silences"), ngx_http_tocsin_api_silences },
+    { ngx_string(NGX_HTTP_TOCSIN_SILENCES), ngx_http_tocsin_silences },
     { ngx_string("/api/v2/receivers"), ngx_http_tocsin_api_receivers },
     { ngx_string("/api/v1/series"), ngx_http_tocsin_api_series },
     { ngx_string("/metrics"), ngx_http_tocsin_metrics },
@@ -78,6 +77,14 @@ ngx_http_tocsin_status_handler(ngx_http_request_t *r)
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+
+        if ((r->method == NGX_HTTP_POST
+             && handler == ngx_http_tocsin_silences)
+            || (r->method == NGX_HTTP_DELETE
+                && handler == ngx_http_tocsin_silence))
+        {
+            return ngx_http_tocsin_silence_write(r);
+        }
 
         if (ngx_http_tocsin_header(r, "Allow", "GET, HEAD") != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -129,13 +136,21 @@ ngx_http_tocsin_find_path(ngx_str_t *path)
         }
     }
 
+    if (path->len > sizeof(NGX_HTTP_TOCSIN_ONE) - 1
+        && ngx_strncmp(path->data, NGX_HTTP_TOCSIN_ONE,
+                       sizeof(NGX_HTTP_TOCSIN_ONE) - 1)
+           == 0)
+    {
+        return ngx_http_tocsin_silence;
+    }
+
     return NULL;
 }
 
 
 /* what follows the name of the location: "" or begins with a slash */
 
-static void
+void
 ngx_http_tocsin_below(ngx_http_request_t *r, ngx_str_t *rest)
 {
     size_t                     len;
@@ -380,18 +395,15 @@ ngx_http_tocsin_alerts(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                "the page and its API lie below it";
     }
 
+    tlcf->write = 0;
+
     if (cf->args->nelts == 2) {
         value = cf->args->elts;
 
         if (ngx_strcmp(value[1].data, "write=on") == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"write=on\" is not supported yet by "
-                               "\"%V\": silences are made in Alertmanager",
-                               &cmd->name);
-            return NGX_CONF_ERROR;
-        }
+            tlcf->write = 1;
 
-        if (ngx_strcmp(value[1].data, "write=off") != 0) {
+        } else if (ngx_strcmp(value[1].data, "write=off") != 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" of \"%V\": "
                                "it may be \"write=on\" or \"write=off\"",
@@ -399,8 +411,6 @@ ngx_http_tocsin_alerts(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
     }
-
-    tlcf->write = 0;
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tocsin_module);
     tmcf->alerts = 1;

@@ -16,6 +16,7 @@
  *     ngx_http_tocsin_api.c        JSON of alerts and series
  *     ngx_http_tocsin_state.c      JSON of how all is going
  *     ngx_http_tocsin_filter.c     which alerts a request asks for
+ *     ngx_http_tocsin_silence.c    silences: shown, made, ended
  *     ngx_http_tocsin_metrics.c    Prometheus text
  *     ngx_http_tocsin_page.c       the page and its files
  *     ngx_http_tocsin_push.c       server-sent events
@@ -41,6 +42,7 @@
 
 typedef struct {
     struct tocsin_alert            alert;
+    struct tocsin_span             silenced_by;  /* id of a silence, or "" */
     uint64_t                       change;
     ngx_uint_t                     rank;         /* 0 firing .. 2 resolved */
 } ngx_http_tocsin_shown_t;
@@ -102,8 +104,8 @@ ngx_http_tocsin_feed_t *ngx_http_tocsin_get_feed(ngx_http_request_t *r);
 /* ngx_http_tocsin_view.c */
 void ngx_http_tocsin_view(ngx_http_tocsin_feed_t *feed,
     ngx_http_tocsin_view_t *view);
-ngx_int_t ngx_http_tocsin_view_next(struct tocsin_span *rest,
-    ngx_http_tocsin_shown_t *shown);
+ngx_int_t ngx_http_tocsin_view_next(ngx_http_tocsin_view_t *view,
+    struct tocsin_span *rest, ngx_http_tocsin_shown_t *shown);
 /* the order is that of urgency; NULL: no memory */
 ngx_array_t *ngx_http_tocsin_view_alerts(ngx_http_tocsin_view_t *view,
     ngx_pool_t *pool);
@@ -111,7 +113,6 @@ ngx_array_t *ngx_http_tocsin_view_alerts(ngx_http_tocsin_view_t *view,
 /* ngx_http_tocsin_api.c */
 ngx_int_t ngx_http_tocsin_api_alerts(ngx_http_request_t *r);
 ngx_int_t ngx_http_tocsin_api_status(ngx_http_request_t *r);
-ngx_int_t ngx_http_tocsin_api_silences(ngx_http_request_t *r);
 ngx_int_t ngx_http_tocsin_api_receivers(ngx_http_request_t *r);
 ngx_int_t ngx_http_tocsin_api_series(ngx_http_request_t *r);
 ngx_int_t ngx_http_tocsin_api_health(ngx_http_request_t *r);
@@ -134,6 +135,17 @@ ngx_int_t ngx_http_tocsin_filter_alert(ngx_http_tocsin_filter_t *filter,
     ngx_http_tocsin_shown_t *shown);
 ngx_int_t ngx_http_tocsin_next_arg(ngx_http_request_t *r, u_char **pos,
     ngx_str_t *name, ngx_str_t *value);
+
+/* ngx_http_tocsin_silence.c */
+ngx_int_t ngx_http_tocsin_silences(ngx_http_request_t *r);
+ngx_int_t ngx_http_tocsin_silence(ngx_http_request_t *r);
+ngx_int_t ngx_http_tocsin_silence_write(ngx_http_request_t *r);
+
+/* the rest of a path below the location: "" or begins with a slash */
+void ngx_http_tocsin_below(ngx_http_request_t *r, ngx_str_t *rest);
+
+#define NGX_HTTP_TOCSIN_SILENCES  "/api/v2/silences"
+#define NGX_HTTP_TOCSIN_ONE       "/api/v2/silence/"
 
 /* ngx_http_tocsin_metrics.c */
 ngx_int_t ngx_http_tocsin_metrics(ngx_http_request_t *r);

@@ -8,6 +8,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "../shared/silence_json.h"
+
 #include "ngx_http_tocsin_status.h"
 
 
@@ -145,8 +147,8 @@ ngx_http_tocsin_view_reason(ngx_http_tocsin_view_t *view, const char *text)
 
 
 ngx_int_t
-ngx_http_tocsin_view_next(struct tocsin_span *rest,
-    ngx_http_tocsin_shown_t *shown)
+ngx_http_tocsin_view_next(ngx_http_tocsin_view_t *view,
+    struct tocsin_span *rest, ngx_http_tocsin_shown_t *shown)
 {
     struct tocsin_alert           *alert;
     ngx_http_tocsin_alert_head_t   head;
@@ -175,6 +177,7 @@ ngx_http_tocsin_view_next(struct tocsin_span *rest,
 
     shown->change = head.change;
     shown->rank = ngx_http_tocsin_view_rank(alert->state);
+    shown->silenced_by = tocsin_silenced_by(view->series.silenced, alert->id);
 
     *rest = tocsin_span_of(rest->data + head.size, rest->len - head.size);
 
@@ -207,7 +210,7 @@ ngx_http_tocsin_view_alerts(ngx_http_tocsin_view_t *view, ngx_pool_t *pool)
 
     rest = view->alerts;
 
-    while (ngx_http_tocsin_view_next(&rest, &shown) == NGX_OK) {
+    while (ngx_http_tocsin_view_next(view, &rest, &shown) == NGX_OK) {
 
         slot = ngx_array_push(alerts);
         if (slot == NULL) {

@@ -55,6 +55,20 @@ static const struct field row_fields[] = {
 #undef X
 };
 
+static const struct field command_fields[] = {
+#define X(member, kind, name, unit, help)                                      \
+    FIELD(tocsin_command, member, kind, name)
+    TOCSIN_COMMAND_FIELDS(X)
+#undef X
+};
+
+static const struct field silence_fields[] = {
+#define X(member, kind, name, unit, help)                                      \
+    FIELD(tocsin_silence_row, member, kind, name)
+    TOCSIN_SILENCE_ROW(X)
+#undef X
+};
+
 static const size_t kind_max[] = {
     [KIND_UINT] = NUMBER_MAX,          [KIND_REAL] = NUMBER_MAX,
     [KIND_TEXT] = TOCSIN_TEXT_MAX,     [KIND_PAIRS] = TOCSIN_LABELS_MAX,
@@ -69,6 +83,11 @@ unsigned tocsin_alert_field_count(void)
 unsigned tocsin_board_field_count(void)
 {
     return COUNT(board_fields);
+}
+
+unsigned tocsin_command_field_count(void)
+{
+    return COUNT(command_fields);
 }
 
 /* ------------------------------------------------------------ numbers */
@@ -222,6 +241,12 @@ void tocsin_board_encode(struct tocsin_out *out, const struct tocsin_board *b)
     encode(out, b, board_fields, COUNT(board_fields));
 }
 
+void tocsin_command_encode(struct tocsin_out *out,
+                           const struct tocsin_command *c)
+{
+    encode(out, c, command_fields, COUNT(command_fields));
+}
+
 /* ------------------------------------------------------------ decoding */
 
 static void empty(void *record, const struct field *fields, unsigned count)
@@ -249,6 +274,11 @@ void tocsin_alert_init(struct tocsin_alert *a)
 void tocsin_board_init(struct tocsin_board *b)
 {
     empty(b, board_fields, COUNT(board_fields));
+}
+
+void tocsin_command_init(struct tocsin_command *c)
+{
+    empty(c, command_fields, COUNT(command_fields));
 }
 
 static int take(void *member, enum kind kind, struct tocsin_span value)
@@ -293,6 +323,12 @@ int tocsin_board_field(struct tocsin_board *b, struct tocsin_span name,
     return decode(b, board_fields, COUNT(board_fields), name, value);
 }
 
+int tocsin_command_field(struct tocsin_command *c, struct tocsin_span name,
+                         struct tocsin_span value)
+{
+    return decode(c, command_fields, COUNT(command_fields), name, value);
+}
+
 /* ---------------------------------------------------------------- rows */
 
 /* PAIRS are percent-encoded already; a separator of ours in them is not
@@ -312,14 +348,14 @@ static void put_pairs_cell(struct tocsin_out *out, struct tocsin_span cell)
     }
 }
 
-void tocsin_board_row_encode(struct tocsin_out *out,
-                             const struct tocsin_board_row *row)
+static void encode_row(struct tocsin_out *out, const void *row,
+                       const struct field *fields, unsigned count)
 {
     char room[NUMBER_MAX + 1];
     unsigned i;
 
-    for (i = 0; i < COUNT(row_fields); i++) {
-        const struct field *f = &row_fields[i];
+    for (i = 0; i < count; i++) {
+        const struct field *f = &fields[i];
         const void *member = (const char *)row + f->offset;
         struct tocsin_span text = value_text(member, f->kind, room);
 
@@ -328,7 +364,7 @@ void tocsin_board_row_encode(struct tocsin_out *out,
         }
         if (f->kind == KIND_PAIRS) {
             put_pairs_cell(out, text);
-        } else if (f->kind == KIND_TEXT) {
+        } else if (f->kind == KIND_TEXT || f->kind == KIND_LONG) {
             tocsin_pct_encode(out, text);
         } else {
             tocsin_out_span(out, text);
@@ -337,14 +373,14 @@ void tocsin_board_row_encode(struct tocsin_out *out,
     tocsin_out_char(out, '\n');
 }
 
-static int decode_row(struct tocsin_board_row *row, const char *at,
-                      const char *end)
+static int decode_cells(void *row, const struct field *fields, unsigned count,
+                        const char *at, const char *end)
 {
     bool more = true;
     unsigned i;
 
-    for (i = 0; i < COUNT(row_fields); i++) {
-        const struct field *f = &row_fields[i];
+    for (i = 0; i < count; i++) {
+        const struct field *f = &fields[i];
         /* a TEXT cell is percent-encoded: up to three times as long */
         enum kind kind = f->kind == KIND_TEXT ? KIND_PAIRS : f->kind;
         const char *tab;
@@ -363,15 +399,15 @@ static int decode_row(struct tocsin_board_row *row, const char *at,
     return 1; /* further cells are those of a newer producer */
 }
 
-int tocsin_board_row_next(struct tocsin_span *rest,
-                          struct tocsin_board_row *row)
+static int next_row(struct tocsin_span *rest, void *row,
+                    const struct field *fields, unsigned count)
 {
     const char *start = rest->data, *newline;
 
     if (rest->len == 0) {
         return 0;
     }
-    empty(row, row_fields, COUNT(row_fields));
+    empty(row, fields, count);
     newline = memchr(start, '\n', rest->len);
     if (newline == NULL) {
         *rest = tocsin_span_of(start, 0);
@@ -379,5 +415,29 @@ int tocsin_board_row_next(struct tocsin_span *rest,
     }
     *rest =
         tocsin_span_of(newline + 1, rest->len - (size_t)(newline + 1 - start));
-    return decode_row(row, start, newline);
+    return decode_cells(row, fields, count, start, newline);
+}
+
+void tocsin_board_row_encode(struct tocsin_out *out,
+                             const struct tocsin_board_row *row)
+{
+    encode_row(out, row, row_fields, COUNT(row_fields));
+}
+
+int tocsin_board_row_next(struct tocsin_span *rest,
+                          struct tocsin_board_row *row)
+{
+    return next_row(rest, row, row_fields, COUNT(row_fields));
+}
+
+void tocsin_silence_row_encode(struct tocsin_out *out,
+                               const struct tocsin_silence_row *row)
+{
+    encode_row(out, row, silence_fields, COUNT(silence_fields));
+}
+
+int tocsin_silence_row_next(struct tocsin_span *rest,
+                            struct tocsin_silence_row *row)
+{
+    return next_row(rest, row, silence_fields, COUNT(silence_fields));
 }

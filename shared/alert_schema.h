@@ -61,6 +61,10 @@
     X(gaps, UINT, "gaps", "", "events missing, by src, seq")                   \
     X(malformed, UINT, "malformed", "", "entries that could not be read")      \
     X(active, BULK, "active", "", "ids of all alerts pending or firing, by ,") \
+    X(silences, BULK, "silences", "",                                          \
+      "rows (TOCSIN_SILENCE_ROW) of silences that are, come, or were lately")  \
+    X(silenced, BULK, "silenced", "",                                          \
+      "alerts that nobody is told of: id=id of the silence, ...")              \
     X(rollups, BULK, "rollups", "",                                            \
       "rows (TOCSIN_BOARD_ROW) of clouds, regions and totals")                 \
     X(rows, BULK, "rows", "", "rows of the worst 1,000 series")

@@ -169,7 +169,7 @@ static struct mailbag_item *new_item(struct mailbag *mailbag)
 }
 
 int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
-                uint64_t now)
+                bool muted, uint64_t now)
 {
     uint32_t index = find(mailbag, alert->id);
 
@@ -193,7 +193,17 @@ int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
         mailbag->dropped++;
         return -1;
     }
+    mailbag->items[index]->muted = muted;
     return 0;
+}
+
+void mailbag_mute(struct mailbag *mailbag, struct tocsin_span id, bool muted)
+{
+    uint32_t index = find(mailbag, id);
+
+    if (index < mailbag->max) {
+        mailbag->items[index]->muted = muted;
+    }
 }
 
 uint64_t mailbag_due(const struct mailbag *mailbag,
@@ -201,6 +211,9 @@ uint64_t mailbag_due(const struct mailbag *mailbag,
 {
     bool heard = item->told[receiver] > 0 || item->unsure[receiver];
 
+    if (item->muted && !item->over) {
+        return UINT64_MAX;
+    }
     if (item->told[receiver] < item->change) {
         /* An end of what this one never heard of is no news to it. */
         return item->over && !heard ? UINT64_MAX : 0;
@@ -251,7 +264,7 @@ void mailbag_sweep(struct mailbag *mailbag, uint64_t now)
 
 /* -------------------------------------------------------------- checkpoint */
 
-#define FORMAT 1
+#define FORMAT 2
 
 /* A text of an alert is at most so long. */
 #define TEXT_SIZE_MAX ((size_t)1 << 20)
@@ -309,6 +322,7 @@ static void save_item(const struct mailbag *mailbag,
     uint32_t i;
 
     save_alert(&item->alert, to);
+    buf_put_u32(to, item->muted);
     buf_put_u32(to, item->change);
     for (i = 0; i < mailbag->receivers; i++) {
         buf_put_u32(to, item->told[i]);
@@ -369,6 +383,7 @@ static int take_knowledge(const struct mailbag *mailbag,
 {
     uint32_t i;
 
+    item->muted = cursor_u32(from) != 0;
     item->change = cursor_u32(from);
     for (i = 0; i < mapping->count; i++) {
         uint32_t told = cursor_u32(from), unsure = cursor_u32(from);

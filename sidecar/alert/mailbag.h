@@ -19,6 +19,7 @@ struct mailbag_item {
     struct tocsin_alert alert; /* its texts are in `texts` */
     char *texts;
     bool over;       /* resolved */
+    bool muted;      /* silenced: told to nobody, but its end to the told */
     uint64_t serial; /* no other item had it */
     uint64_t heard;  /* when we last heard of it, monotonic us */
     uint64_t ended;  /* when we heard of its end; 0: it fires */
@@ -44,7 +45,10 @@ void mailbag_release(struct mailbag *mailbag);
 
 /* Copies; -1 when there is no room (counted). */
 int mailbag_put(struct mailbag *mailbag, const struct tocsin_alert *alert,
-                uint64_t now);
+                bool muted, uint64_t now);
+
+/* An alert falls silent, or may be told again. */
+void mailbag_mute(struct mailbag *mailbag, struct tocsin_span id, bool muted);
 
 /* When this receiver is to be told of that item; UINT64_MAX: never. */
 uint64_t mailbag_due(const struct mailbag *mailbag,

@@ -479,13 +479,26 @@ void notify_destroy(struct notify *notify)
     free(notify);
 }
 
-void notify_alert(struct notify *notify, const struct tocsin_alert *alert)
+void notify_alert(struct notify *notify, const struct tocsin_alert *alert,
+                  bool silenced)
 {
     if (notify->target_count == 0) {
         return;
     }
     pthread_mutex_lock(&notify->lock);
-    mailbag_put(&notify->mailbag, alert, clock_monotonic());
+    mailbag_put(&notify->mailbag, alert, silenced, clock_monotonic());
+    pthread_mutex_unlock(&notify->lock);
+    curl_multi_wakeup(notify->multi);
+}
+
+void notify_silence(struct notify *notify, struct tocsin_span alert,
+                    bool silenced)
+{
+    if (notify->target_count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&notify->lock);
+    mailbag_mute(&notify->mailbag, alert, silenced);
     pthread_mutex_unlock(&notify->lock);
     curl_multi_wakeup(notify->multi);
 }

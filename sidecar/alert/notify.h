@@ -65,8 +65,15 @@ void notify_finish(struct notify *notify);
 void notify_destroy(struct notify *notify);
 
 /* Copies; never blocks on the network. The same alert again replaces what of
- * it was not yet told. Pending alerts are not told to anybody. */
-void notify_alert(struct notify *notify, const struct tocsin_alert *alert);
+ * it was not yet told. Pending alerts are not told to anybody, nor silenced
+ * ones, but their end to those who know of them. */
+void notify_alert(struct notify *notify, const struct tocsin_alert *alert,
+                  bool silenced);
+
+/* A standing alert falls silent, or may be told again: then it is, to those
+ * who do not know of it. */
+void notify_silence(struct notify *notify, struct tocsin_span alert,
+                    bool silenced);
 
 struct notify_stats notify_stats(struct notify *notify);
 

@@ -1,7 +1,8 @@
 /*
  * tocsin run: the sidecar's loop.
  *
- *     poll the pipeline -> alerts to the outbox and the notifiers
+ *     poll the commands -> silences begin and end
+ *     poll the pipeline -> alerts to the outbox and, not silenced, to people
  *     every second      -> the board, systemd's watchdog, its status line
  *     every state.every -> a checkpoint
  *     SIGHUP            -> the configuration again
@@ -21,12 +22,14 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "../alert/hush.h"
 #include "../alert/notify.h"
 #include "../base/checkpoint.h"
 #include "../base/clock.h"
 #include "../base/file.h"
 #include "../base/log.h"
 #include "command.h"
+#include "orders.h"
 #include "outbox.h"
 #include "pipeline.h"
 #include "saver.h"
@@ -46,10 +49,12 @@ struct run {
     struct pipeline *pipeline;
     struct outbox *outbox;
     struct notify *notify;
+    struct hush *hush;
+    struct orders *orders;
     struct saver *saver;
     uint64_t board_at, save_at;
     bool restored; /* from a checkpoint: it knows who was told of what */
-    bool intake_down, outbox_down; /* said once, not every try */
+    bool intake_down, outbox_down, orders_down; /* said once, not every try */
 };
 
 static volatile sig_atomic_t got_end, got_reload;
@@ -79,6 +84,7 @@ static void catch_signals(void)
 static void on_alert(void *ctx, const struct tocsin_alert *alert)
 {
     struct run *run = ctx;
+    bool silenced = hush_alert(run->hush, alert, clock_now());
     bool news = outbox_alert(run->outbox, alert);
 
     if (news) {
@@ -90,8 +96,37 @@ static void on_alert(void *ctx, const struct tocsin_alert *alert)
                    (int)alert->summary.len, alert->summary.data);
     }
     if (news || run->restored) {
-        notify_alert(run->notify, alert);
+        notify_alert(run->notify, alert, silenced);
     }
+}
+
+static void on_silence(void *ctx, struct tocsin_span alert, bool silenced)
+{
+    struct run *run = ctx;
+
+    log_info("alert", "%.*s is %s", (int)alert.len, alert.data,
+             silenced ? "silenced" : "not silenced any more");
+    notify_silence(run->notify, alert, silenced);
+}
+
+static void on_command(void *ctx, const struct tocsin_command *command)
+{
+    struct run *run = ctx;
+    struct err err;
+
+    if (hush_command(run->hush, command, clock_now(), &err) != 0) {
+        log_warn("silence", "%.*s of %.*s: %s", (int)command->what.len,
+                 command->what.data, (int)command->id.len, command->id.data,
+                 err.message);
+        return;
+    }
+    log_notice("silence", "%.*s %.*s by %.*s (%.*s %.*s): %.*s",
+               (int)command->what.len, command->what.data, (int)command->id.len,
+               command->id.data, (int)command->author.len, command->author.data,
+               (int)command->user.len, command->user.data,
+               (int)command->address.len, command->address.data,
+               (int)command->matchers.len, command->matchers.data);
+    run->board_at = 0; /* whoever did it looks for it now */
 }
 
 /* --------------------------------------------------------------- beginning */
@@ -144,6 +179,19 @@ static int make_outbox(struct run *run, struct err *err)
     return run->outbox == NULL ? -1 : 0;
 }
 
+static int make_hush(struct run *run, struct err *err)
+{
+    struct orders_options options = {
+        .redis = command_redis(&run->config),
+        .prefix = run->config.redis_prefix,
+    };
+
+    run->hush = hush_create((struct hush_sink){run, on_silence}, err);
+    run->orders =
+        orders_create(&options, (struct orders_sink){run, on_command}, err);
+    return run->hush == NULL || run->orders == NULL ? -1 : 0;
+}
+
 /* Better to tell somebody twice than to begin anew with everything. */
 static void restore_notify(struct run *run, const char *data, size_t len)
 {
@@ -154,6 +202,20 @@ static void restore_notify(struct run *run, const char *data, size_t len)
         notify_restore(run->notify, &from, &err) != 0) {
         log_warn(ROOM, "who was told of which alerts is not known: %s",
                  err.message);
+    }
+}
+
+/* A checkpoint without them, or with bad ones, is no reason to forget all
+ * else: the stream of commands has them. */
+static void restore_silences(struct run *run, const char *data, size_t len)
+{
+    struct cursor from;
+    struct err err;
+
+    if (checkpoint_find(data, len, "silences", &from, &err) != 0 ||
+        hush_restore(run->hush, &from, &err) != 0 ||
+        orders_restore(run->orders, &from, &err) != 0) {
+        log_warn(ROOM, "silences are read from their stream: %s", err.message);
     }
 }
 
@@ -169,6 +231,7 @@ static int restore_from(struct run *run, const char *data, size_t len,
         return -1;
     }
     restore_notify(run, data, len);
+    restore_silences(run, data, len);
     run->restored = true;
     return 0;
 }
@@ -234,8 +297,8 @@ static int begin(struct run *run, struct err *err)
     log_set_level(run->config.log_level);
     run->notify = make_notify(&run->config, err);
     if (run->notify == NULL || prepare_state(run, err) != 0 ||
-        make_outbox(run, err) != 0 || make_pipeline(run, err) != 0 ||
-        restore(run, err) != 0) {
+        make_outbox(run, err) != 0 || make_hush(run, err) != 0 ||
+        make_pipeline(run, err) != 0 || restore(run, err) != 0) {
         return -1;
     }
     run->saver = saver_create(run->checkpoint, err);
@@ -261,6 +324,10 @@ static bool save(struct run *run)
     checkpoint_end(to, at);
     at = checkpoint_begin(to, "notify");
     notify_save(run->notify, to);
+    checkpoint_end(to, at);
+    at = checkpoint_begin(to, "silences");
+    hush_save(run->hush, to);
+    orders_save(run->orders, to);
     checkpoint_end(to, at);
     if (checkpoint_finish(to, &err) != 0) {
         log_error(ROOM, "%s", err.message);
@@ -307,7 +374,9 @@ static void each_second(struct run *run)
 {
     struct tocsin_board board;
 
+    hush_tick(run->hush, clock_now());
     pipeline_board(run->pipeline, &board);
+    hush_board(run->hush, &board);
     outbox_board(run->outbox, &board);
     tell_systemd(run);
 }
@@ -383,6 +452,19 @@ static int poll_once(struct run *run, int timeout_ms, struct err *err)
     return got < 0 ? 0 : got;
 }
 
+static void poll_orders(struct run *run)
+{
+    struct err err;
+    int got;
+
+    while ((got = orders_poll(run->orders, &err)) > 0) {
+    }
+    if (got < 0 && !run->orders_down) {
+        log_warn(ROOM, "no commands: %s", err.message);
+    }
+    run->orders_down = !orders_connected(run->orders);
+}
+
 static void each_round(struct run *run)
 {
     uint64_t now = clock_monotonic();
@@ -409,7 +491,11 @@ static int loop(struct run *run, struct err *err)
     while (!got_end) {
         if (!outbox_ready(run->outbox)) {
             poll(NULL, 0, POLL_MS);
-        } else if (poll_once(run, POLL_MS, err) < 0) {
+            each_round(run);
+            continue;
+        }
+        poll_orders(run);
+        if (poll_once(run, POLL_MS, err) < 0) {
             return -1;
         }
         each_round(run);
@@ -447,6 +533,8 @@ static void release(struct run *run)
     saver_destroy(run->saver);
     pipeline_destroy(run->pipeline);
     outbox_destroy(run->outbox);
+    orders_destroy(run->orders);
+    hush_destroy(run->hush);
     notify_destroy(run->notify);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "../../shared/alert_schema.h"
+#include "../../shared/command_schema.h"
 #include "../../shared/event_schema.h"
 #include "../../shared/names.h"
 
@@ -41,6 +42,9 @@ int main(void)
     puts("");
     head(TOCSIN_STREAM_BOARD, "a snapshot every second, the last few kept");
     TOCSIN_BOARD_FIELDS(ROW)
+    puts("");
+    head(TOCSIN_STREAM_COMMANDS, "one entry for each thing that people ask");
+    TOCSIN_COMMAND_FIELDS(ROW)
     puts("\n`error` of an attempt is one of\n");
     puts("| error | | meaning |\n|---|---|---|");
     TOCSIN_EVENT_ERRORS(VALUE)

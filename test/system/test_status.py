@@ -429,7 +429,6 @@ def test_files_of_the_page_are_validated_by_tag(redis, watch):
 # ------------------------------------------------------------- configuration
 
 @pytest.mark.parametrize("location, said", [
-    ("location /a { tocsin_alerts write=on; }", "not supported yet"),
     ("location /a { tocsin_alerts write=yes; }",
      'it may be "write=on" or "write=off"'),
     ("location /a { tocsin_alerts; tocsin_alerts; }", "is duplicate"),

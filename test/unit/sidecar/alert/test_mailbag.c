@@ -35,7 +35,7 @@ static int put(const char *id, const char *state, uint64_t now)
     alert.started = 12345;
     alert.observed = 0.5;
     alert.summary = TOCSIN_SPAN("slow");
-    return mailbag_put(&bag, &alert, now);
+    return mailbag_put(&bag, &alert, false, now);
 }
 
 static void tell(uint32_t receiver, uint64_t now)
@@ -162,6 +162,25 @@ START_TEST(ends_that_nobody_waits_for_make_room)
 }
 END_TEST
 
+START_TEST(silenced_ones_are_told_to_nobody)
+{
+    make(4);
+    put("a", "firing", 1);
+    mailbag_mute(&bag, TOCSIN_SPAN("a"), true);
+    mailbag_mute(&bag, TOCSIN_SPAN("not there"), true);
+    ck_assert_uint_eq(due(HOOK), UINT64_MAX);
+    ck_assert_uint_eq(due(AM), UINT64_MAX);
+    mailbag_mute(&bag, TOCSIN_SPAN("a"), false);
+    ck_assert_uint_eq(due(HOOK), 0);
+    tell(HOOK, 2);
+    mailbag_mute(&bag, TOCSIN_SPAN("a"), true);
+    put("a", "resolved", 3); /* those who know of it hear of its end */
+    ck_assert_uint_eq(due(HOOK), 0);
+    ck_assert_uint_eq(due(AM), UINT64_MAX);
+    mailbag_release(&bag);
+}
+END_TEST
+
 /* ---------------------------------------------------------- the next run */
 
 static struct buf saved;
@@ -204,6 +223,23 @@ START_TEST(the_next_run_knows_who_knows)
     put("a", "firing", 101 * SECOND); /* a reminder */
     ck_assert_uint_eq(due(HOOK), UINT64_MAX);
     put("a", "resolved", 102 * SECOND);
+    ck_assert_uint_eq(due(HOOK), 0);
+    mailbag_release(&bag);
+    buf_release(&saved);
+}
+END_TEST
+
+START_TEST(the_next_run_knows_what_is_silenced)
+{
+    make(4);
+    put("a", "firing", 1);
+    put("b", "firing", 1);
+    mailbag_mute(&bag, TOCSIN_SPAN("a"), true);
+    save_and_end();
+    ck_assert_int_eq(restore(saved.len), 0);
+    ck_assert_uint_eq(due(HOOK), UINT64_MAX);
+    ck_assert_uint_eq(mailbag_due(&bag, bag.items[1], HOOK), 0);
+    mailbag_mute(&bag, TOCSIN_SPAN("a"), false);
     ck_assert_uint_eq(due(HOOK), 0);
     mailbag_release(&bag);
     buf_release(&saved);
@@ -293,9 +329,11 @@ int main(void)
     tcase_add_test(tcase, one_that_nobody_speaks_of_any_more_is_forgotten);
     tcase_add_test(tcase, the_end_of_what_may_have_been_heard_is_told);
     tcase_add_test(tcase, ends_that_nobody_waits_for_make_room);
+    tcase_add_test(tcase, silenced_ones_are_told_to_nobody);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("the next run");
     tcase_add_test(tcase, the_next_run_knows_who_knows);
+    tcase_add_test(tcase, the_next_run_knows_what_is_silenced);
     tcase_add_test(tcase, the_next_run_tells_an_end_that_was_not_told);
     tcase_add_test(tcase, receivers_are_known_by_their_keys);
     tcase_add_test(tcase, what_is_damaged_leaves_it_empty);

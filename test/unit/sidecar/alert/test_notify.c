@@ -54,7 +54,7 @@ static void tell(struct notify *notify, unsigned number, const char *state)
     alert.state = tocsin_span_str(state);
     alert.severity = TOCSIN_SPAN("warning");
     alert.labels = TOCSIN_SPAN("upstream=shop");
-    notify_alert(notify, &alert);
+    notify_alert(notify, &alert, false);
 }
 
 START_TEST(without_receivers_nothing_happens)

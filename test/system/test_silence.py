@@ -1,0 +1,364 @@
+"""Silences: made over HTTP and with amtool, kept, obeyed, ended."""
+
+import base64
+import datetime
+import json
+import subprocess
+
+import pytest
+
+from alerting import pretend, watch  # noqa: F401  (fixtures)
+from client import exchange
+from harness import wait_until
+from receivers import Webhook
+from test_notify import scene  # noqa: F401  (a fixture)
+
+HTTP = """
+tocsin_redis @redis@ timeout=1s;
+server {
+    listen @port@;
+    location /_alerts { tocsin_alerts write=on; }
+    location /closed { tocsin_alerts; }
+    location /users {
+        auth_basic tocsin;
+        auth_basic_user_file @users@;
+        tocsin_alerts write=on;
+    }
+}
+"""
+
+JSON = {"Content-Type": "application/json"}
+ALL = "/_alerts/api/v2/silences"
+ONE = "/_alerts/api/v2/silence/"
+
+
+def moment(seconds):
+    when = datetime.datetime.now(datetime.timezone.utc)
+    when += datetime.timedelta(seconds=seconds)
+    return when.isoformat().replace("+00:00", "Z")
+
+
+def matcher(name, value, regex=False, equal=True):
+    return {"name": name, "value": value, "isRegex": regex, "isEqual": equal}
+
+
+def silence(**members):
+    made = {"matchers": [matcher("upstream", "shop")], "startsAt": moment(-1),
+            "endsAt": moment(3600), "createdBy": "ada", "comment": "repair"}
+    made.update(members)
+    return {k: v for k, v in made.items() if v is not None}
+
+
+def post(nginx, body, headers=None, path=ALL):
+    body = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    return nginx.get(path, method="POST", body=body,
+                     headers=JSON if headers is None else headers)
+
+
+def listed(nginx, query=""):
+    return {s["id"]: s for s in nginx.get(ALL + query).json()}
+
+
+@pytest.fixture
+def site(redis, start_nginx, tmp):
+    users = tmp / "users"
+    users.write_text("ada:{PLAIN}secret\n")
+    return start_nginx(HTTP, redis=redis.url, users=users)
+
+
+@pytest.fixture
+def whole(redis, site, start_sidecar):
+    """nginx, Redis and a sidecar that has begun to write snapshots."""
+    sidecar = start_sidecar(redis, {"model": {"train": False}})
+    wait_until(lambda: site.get("/_alerts/healthz").status == 200,
+               what="a healthy page")
+    return site, sidecar
+
+
+def test_a_command_says_who_and_what(redis, site):
+    reply = post(site, silence(matchers=[
+        matcher("upstream", "a,b=c%d"), matcher("route", "/x.*|/y", True),
+        matcher("peer", "p", False, False), matcher("cloud", "q", True, False)
+    ]))
+    assert reply.status == 200, reply.text
+    id = reply.json()["silenceID"]
+    (entry,) = redis.entries("tocsin:commands")
+    assert entry["what"] == "silence" and entry["id"] == id
+    assert entry["via"] == "http" and entry["address"] == "127.0.0.1"
+    assert entry["user"] == "" and entry["author"] == "ada"
+    assert entry["comment"] == "repair"
+    assert int(entry["ends"]) - int(entry["starts"]) > 3600 * 1000000
+    assert entry["matchers"] == ("upstream=eq=a%2Cb%3Dc%25d,"
+                                 "route=re=/x.*|/y,peer=ne=p,cloud=nre=q")
+    assert site.get(ONE + id, method="DELETE").status == 200
+    assert redis.entries("tocsin:commands")[1]["what"] == "expire"
+
+
+def test_the_user_who_was_logged_in(redis, site):
+    login = base64.b64encode(b"ada:secret").decode()
+    path = "/users/api/v2/silences"
+    assert post(site, silence(), path=path).status == 401
+    assert post(site, silence(), {**JSON, "Authorization": f"Basic {login}"},
+                path=path).status == 200
+    (entry,) = redis.entries("tocsin:commands")
+    assert entry["user"] == "ada"
+
+
+BAD = [
+    ("", "ends too early"),
+    ("{", "ends too early"),
+    ("[]", "is an object"),
+    (b'{"comment": "\xff"}', "UTF-8"),
+    ('{"comment": "\\ud800"}', "escape"),
+    ("[" * 100000, "64 KB"),
+    (b"[" * 1000, "is an object"),
+    (json.dumps(silence(annotations=None)) + "x", "follows"),
+    (silence(matchers=None), "needs"),
+    (silence(matchers=[]), "1 to 16"),
+    (silence(matchers=[matcher("a", "b")] * 17), "1 to 16"),
+    (silence(matchers=[{"name": "a", "value": "b"}]), "isRegex"),
+    (silence(matchers=[{**matcher("a", "b"), "isregex": True}]), "no more"),
+    (silence(matchers=[matcher("a-b", "c")]), "label"),
+    (silence(matchers=[matcher("a", "")]), "empty text"),
+    (silence(matchers=[matcher("a", ".*", True)]), "empty text"),
+    (silence(matchers=[matcher("a", "x)(y", True)]), "pattern"),
+    (silence(matchers=[matcher("a", "x{1,250}", True)]), "by number"),
+    (silence(matchers=[matcher("a", "(x)\\1", True)]), "refers back"),
+    (silence(matchers=[matcher("a", "x" * 1024)]), "1023"),
+    (silence(startsAt="yesterday"), "RFC 3339"),
+    (silence(endsAt="2026-02-30T00:00:00Z"), "RFC 3339"),
+    (silence(startsAt=moment(7200)), "not after"),
+    (silence(startsAt=moment(-20), endsAt=moment(-10)), "past"),
+    (silence(createdBy=""), "createdBy"),
+    (silence(createdBy=7), "createdBy"),
+    (silence(comment="x" * 1024), "comment"),
+    (silence(id="../../etc"), "UUID"),
+    (silence(extra=1), "no more"),
+    ('{"comment": "a", "comment": "b"}', "each once"),
+]
+
+
+@pytest.mark.parametrize("body,words", BAD, ids=range(len(BAD)))
+def test_bad_ones_are_refused(redis, site, body, words):
+    reply = post(site, body)
+    assert reply.status in (400, 413), reply.text
+    assert words in reply.json()
+    assert redis.entries("tocsin:commands") == []
+
+
+def test_other_sites_are_refused(redis, site):
+    host = f"127.0.0.1:{site.port}"
+    id = "0123abcd-0123-4123-8123-0123456789ab"
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"},
+                    {"Origin": f"http://{host}.evil.example"},
+                    {"Sec-Fetch-Site": "cross-site"},
+                    {"Sec-Fetch-Site": "same-site"}):
+        assert post(site, silence(), {**JSON, **headers}).status == 403
+        assert site.get(ONE + id, method="DELETE",
+                        headers=headers).status == 403
+    for kind in ("text/plain", "application/x-www-form-urlencoded",
+                 "application/jsonp", "multipart/form-data; boundary=x"):
+        assert post(site, silence(), {"Content-Type": kind}).status == 415
+    assert post(site, silence(), {}).status == 415
+    preflight = site.get(ALL, method="OPTIONS", headers={
+        "Origin": "http://evil.example",
+        "Access-Control-Request-Method": "POST"})
+    assert preflight.status == 405
+    assert not any(h.startswith("access-control") for h in preflight.headers)
+    assert redis.entries("tocsin:commands") == []
+    own = {**JSON, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    assert post(site, silence(), own).status == 200
+
+
+def test_read_only_by_default(redis, site):
+    reply = post(site, silence(), path="/closed/api/v2/silences")
+    assert reply.status == 405 and "write=on" in reply.json()
+    reply = site.get("/closed/api/v2/silence/x", method="DELETE")
+    assert reply.status == 405 and reply.headers["allow"] == "GET, HEAD"
+    assert redis.entries("tocsin:commands") == []
+
+
+def test_bad_ids(site):
+    assert site.get(ONE + "x", method="DELETE").status == 400
+    assert site.get(ONE + "x").status == 404
+    assert site.get(ONE, method="DELETE").status == 404
+
+
+def test_a_body_in_pieces(redis, site):
+    text = json.dumps(silence(comment="x" * 1000)).encode()
+    pieces = b"".join(b"%x\r\n%s\r\n" % (len(text[i:i + 7]), text[i:i + 7])
+                      for i in range(0, len(text), 7))
+    said = exchange(site.port, (
+        f"POST {ALL} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        "Content-Type: application/json; charset=utf-8\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n").encode() + pieces +
+        b"0\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 200")
+    assert len(redis.entries("tocsin:commands")) == 1
+
+
+def test_without_redis(redis, site):
+    site.allow("tocsin")
+    redis.kill()
+    reply = post(site, silence())
+    assert reply.status == 503
+    assert "Redis is away" in reply.json()
+    redis.start()
+    wait_until(lambda: post(site, silence()).status == 200, 30, "Redis again")
+
+
+def test_redis_that_hangs(redis, site):
+    site.allow("tocsin")
+    assert post(site, silence()).status == 200
+    redis.pause()
+    try:
+        reply = post(site, silence())
+        assert reply.status == 503
+        assert site.get("/_alerts/api/v2/alerts").status == 200
+    finally:
+        redis.resume()
+    wait_until(lambda: post(site, silence()).status == 200, 30, "Redis again")
+
+
+def test_redis_that_refuses(redis, site):
+    site.allow("tocsin")
+    redis.client.set("tocsin:commands", "not a stream")
+    reply = post(site, silence())
+    assert reply.status == 503 and "WRONGTYPE" in reply.json()
+
+
+def test_a_client_that_goes_away(redis, site):
+    site.allow("tocsin")
+    redis.pause()
+    try:
+        text = json.dumps(silence()).encode()
+        import socket
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", site.port)) as s:
+                s.sendall((f"POST {ALL} HTTP/1.1\r\nHost: x\r\n"
+                           "Content-Type: application/json\r\n"
+                           f"Content-Length: {len(text)}\r\n\r\n").encode()
+                          + text)
+    finally:
+        redis.resume()
+    assert site.get("/_alerts/api/v2/status").status == 200
+    wait_until(lambda: post(site, silence()).status == 200, 30, "an answer")
+
+
+def test_amtool(whole):
+    site, _ = whole
+
+    def amtool(*args):
+        done = subprocess.run(
+            ["amtool", f"--alertmanager.url={site.url('/_alerts')}",
+             "silence", *args], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    id = amtool("add", "--author=ada", "--comment=repair <b>", "--duration=2h",
+                "upstream=shop", "route=~/a.*", "peer!=x")
+    wait_until(lambda: id in listed(site), what="the silence")
+    (found,) = json.loads(amtool("query", "-o", "json"))
+    assert found["id"] == id and found["status"]["state"] == "active"
+    assert found["comment"] == "repair <b>" and found["createdBy"] == "ada"
+    assert found["matchers"] == [
+        matcher("upstream", "shop"), matcher("route", "/a.*", True),
+        matcher("peer", "x", False, False)] or len(found["matchers"]) == 3
+    assert json.loads(amtool("query", "upstream=other", "-o", "json")) == []
+    assert len(json.loads(amtool("query", "upstream=shop",
+                                 "-o", "json"))) == 1
+    assert amtool("update", "--duration=3h", "--comment=longer", id)
+    wait_until(lambda: any(s["comment"] == "longer"
+                           for s in listed(site).values()), what="the update")
+    for each in listed(site):
+        amtool("expire", each)
+    wait_until(lambda: {s["status"]["state"] for s in listed(site).values()}
+               == {"expired"}, what="the end")
+    assert json.loads(amtool("query", "-o", "json")) == []
+
+
+def test_restart_and_loss_of_the_checkpoint(whole, redis):
+    site, sidecar = whole
+    id = post(site, silence(comment="ö\n\t\"", createdBy="a,b=c")).json()[
+        "silenceID"]
+    gone = post(site, silence()).json()["silenceID"]
+    site.get(ONE + gone, method="DELETE")
+    wait_until(lambda: listed(site).get(gone, {}).get("status", {}).get(
+        "state") == "expired", what="both")
+    before = listed(site)
+    assert before[id]["comment"] == "ö\n\t\"", before
+    assert before[id]["createdBy"] == "a,b=c"
+    for loss in (False, True):
+        sidecar.stop()
+        if loss:
+            for path in sidecar.dir.rglob("checkpoint*"):
+                path.unlink()
+        redis.client.delete("tocsin:board")
+        sidecar.start()
+        sidecar.wait_board()
+        wait_until(lambda: listed(site) == before, what="the same silences")
+
+
+def test_commands_that_make_no_sense(whole, redis):
+    site, sidecar = whole
+    for fields in ({"what": "silence"}, {"v": "1", "what": "dance"},
+                   {"v": "x"}, {"v": "1", "what": "silence", "id": "x",
+                                "matchers": "a=re=(", "ends": "9" * 19}):
+        redis.client.xadd("tocsin:commands", fields)
+    id = post(site, silence()).json()["silenceID"]
+    wait_until(lambda: id in listed(site), what="the one that does")
+    assert list(listed(site)) == [id]
+
+
+def test_nobody_is_told_until_it_ends(scene, running, redis, site):  # noqa: F811
+    hook = running(Webhook())
+    s = scene({"webhook": [{"url": hook.url}]})
+    id = post(site, silence(matchers=[matcher("upstream", "sh.p", True)])
+              ).json()["silenceID"]
+    wait_until(lambda: id in listed(site), what="the silence")
+    alert = s.break_it()
+
+    def status(query=""):
+        found = site.get("/_alerts/api/v2/alerts" + query).json()
+        return {a["tocsin"]["id"]: a["status"] for a in found}
+
+    wait_until(lambda: status().get(alert["id"], {}).get("state")
+               == "suppressed", what="a suppressed alert")
+    assert status()[alert["id"]]["silencedBy"] == [id]
+    assert alert["id"] not in status("?silenced=false")
+    s.traffic.run(5)
+    assert hook.posts == []
+    s.sidecar.stop()
+    s.sidecar.start()
+    s.traffic.run(3)
+    s.sidecar.wait_board()
+    wait_until(lambda: status().get(alert["id"], {}).get("state")
+               == "suppressed", what="a suppressed alert after a restart")
+    assert hook.posts == []
+    s.traffic.run(40)  # a reminder: the notifiers of the new run know of it
+    wait_until(lambda: any(a["updated"] > alert["updated"]
+                           for a in s.told("firing")[1:]), what="a reminder")
+    assert site.get(ONE + id, method="DELETE").status == 200
+    wait_until(lambda: hook.posts, what="the word that it fires")
+    assert hook.bodies[0]["status"] == "firing"
+    assert status()[alert["id"]]["state"] == "active"
+    s.mend_it()
+    wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
+               what="the end")
+
+
+def test_a_silence_that_begins_while_it_fires(scene, running, redis,  # noqa: F811
+                                              site):
+    hook = running(Webhook())
+    s = scene({"webhook": [{"url": hook.url}]})
+    s.break_it()
+    wait_until(lambda: hook.posts, what="the word that it fires")
+    id = post(site, silence()).json()["silenceID"]
+    wait_until(lambda: id in listed(site), what="the silence")
+    told = len(hook.posts)
+    s.traffic.run(35)
+    s.sidecar.wait_board()
+    assert len(hook.posts) == told
+    s.mend_it()  # those who know of it hear that it is over
+    wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
+               what="the end")
