@@ -202,14 +202,14 @@ ngx_http_tocsin_command_more(void *data)
 {
     ngx_http_tocsin_commands_t *commands = data;
 
-    ngx_queue_t              *q;
+    ngx_queue_t              *next;
     ngx_http_tocsin_order_t  *order;
 
-    for (q = ngx_queue_head(&commands->orders);
-         q != ngx_queue_sentinel(&commands->orders);
-         q = ngx_queue_next(q))
-    {
-        order = ngx_queue_data(q, ngx_http_tocsin_order_t, queue);
+    next = ngx_queue_head(&commands->orders);
+
+    while (next != ngx_queue_sentinel(&commands->orders)) {
+        order = ngx_queue_data(next, ngx_http_tocsin_order_t, queue);
+        next = ngx_queue_next(next);
 
         if (order->sent || order->request == NULL) {
             continue;
@@ -313,7 +313,7 @@ static void
 ngx_http_tocsin_command_timer(ngx_event_t *ev)
 {
     ngx_msec_t                   idle;
-    ngx_queue_t                 *q, *next;
+    ngx_queue_t                 *next;
     ngx_connection_t            *c;
     ngx_http_tocsin_order_t     *order;
     ngx_http_tocsin_commands_t  *commands;
@@ -321,12 +321,11 @@ ngx_http_tocsin_command_timer(ngx_event_t *ev)
     c = ev->data;
     commands = c->data;
 
-    for (q = ngx_queue_head(&commands->orders);
-         q != ngx_queue_sentinel(&commands->orders);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        order = ngx_queue_data(q, ngx_http_tocsin_order_t, queue);
+    next = ngx_queue_head(&commands->orders);
+
+    while (next != ngx_queue_sentinel(&commands->orders)) {
+        order = ngx_queue_data(next, ngx_http_tocsin_order_t, queue);
+        next = ngx_queue_next(next);
 
         if (order->request
             && (ngx_msec_int_t) (ngx_current_msec - order->deadline) >= 0)
@@ -422,16 +421,16 @@ ngx_http_tocsin_command_lost(void *data)
 {
     ngx_http_tocsin_commands_t *commands = data;
 
-    ngx_queue_t              *q;
+    ngx_queue_t              *next;
     ngx_http_tocsin_order_t  *order;
 
     commands->error_len = 0;
 
-    for (q = ngx_queue_head(&commands->orders);
-         q != ngx_queue_sentinel(&commands->orders);
-         q = ngx_queue_next(q))
-    {
-        order = ngx_queue_data(q, ngx_http_tocsin_order_t, queue);
+    next = ngx_queue_head(&commands->orders);
+
+    while (next != ngx_queue_sentinel(&commands->orders)) {
+        order = ngx_queue_data(next, ngx_http_tocsin_order_t, queue);
+        next = ngx_queue_next(next);
         order->sent = 0;
     }
 

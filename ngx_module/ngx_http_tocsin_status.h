@@ -16,7 +16,9 @@
  *     ngx_http_tocsin_api.c        JSON of alerts and series
  *     ngx_http_tocsin_state.c      JSON of how all is going
  *     ngx_http_tocsin_filter.c     which alerts a request asks for
- *     ngx_http_tocsin_silence.c    silences: shown, made, ended
+ *     ngx_http_tocsin_silence.c    silences as the board has them
+ *     ngx_http_tocsin_post.c       silences made and ended by people
+ *     ngx_http_tocsin_command.c    what they ask, on its way to Redis
  *     ngx_http_tocsin_metrics.c    Prometheus text
  *     ngx_http_tocsin_page.c       the page and its files
  *     ngx_http_tocsin_push.c       server-sent events
@@ -139,6 +141,8 @@ ngx_int_t ngx_http_tocsin_next_arg(ngx_http_request_t *r, u_char **pos,
 /* ngx_http_tocsin_silence.c */
 ngx_int_t ngx_http_tocsin_silences(ngx_http_request_t *r);
 ngx_int_t ngx_http_tocsin_silence(ngx_http_request_t *r);
+
+/* ngx_http_tocsin_post.c: POST to the list, DELETE of one */
 ngx_int_t ngx_http_tocsin_silence_write(ngx_http_request_t *r);
 
 /* the rest of a path below the location: "" or begins with a slash */

@@ -18,6 +18,7 @@ int command_backtest(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_alerts(int argc, char **argv);
+int command_silence(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 struct command {

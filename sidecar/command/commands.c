@@ -8,6 +8,7 @@ const struct command commands[] = {
     {"status", command_status, "what the running sidecar is doing"},
     {"tail", command_tail, "follows events or alerts"},
     {"alerts", command_alerts, "lists the alerts that stand"},
+    {"silence", command_silence, "makes, lists and ends silences"},
     {"version", command_version, "version and what it was built with"},
 };
 

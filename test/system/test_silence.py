@@ -3,15 +3,16 @@
 import base64
 import datetime
 import json
+import socket
 import subprocess
 
 import pytest
 
-from alerting import pretend, watch  # noqa: F401  (fixtures)
+from boards import Pretender, alert
 from client import exchange
-from harness import wait_until
+from harness import tocsin, wait_until
 from receivers import Webhook
-from test_notify import scene  # noqa: F401  (a fixture)
+from test_notify import Scene
 
 HTTP = """
 tocsin_redis @redis@ timeout=1s;
@@ -232,7 +233,6 @@ def test_a_client_that_goes_away(redis, site):
     redis.pause()
     try:
         text = json.dumps(silence()).encode()
-        import socket
         for _ in range(5):
             with socket.create_connection(("127.0.0.1", site.port)) as s:
                 s.sendall((f"POST {ALL} HTTP/1.1\r\nHost: x\r\n"
@@ -310,55 +310,113 @@ def test_commands_that_make_no_sense(whole, redis):
     assert list(listed(site)) == [id]
 
 
-def test_nobody_is_told_until_it_ends(scene, running, redis, site):  # noqa: F811
+def command(sidecar, verb, *args):
+    return tocsin("silence", verb, "-c", str(sidecar.dir / "tocsin.yaml"),
+                  *args)
+
+
+@pytest.fixture
+def scene(redis, start_sidecar):
+    return lambda notify: Scene(redis, start_sidecar, notify)
+
+
+def shown(sidecar):
+    """Silences as the command line shows them, by id."""
+    done = command(sidecar, "list", "--all", "--json")
+    assert done.returncode == 0, done.stderr
+    return {s["id"]: s for s in json.loads(done.stdout)}
+
+
+def silence_now(sidecar, *args):
+    done = command(sidecar, "add", *args)
+    assert done.returncode == 0, done.stderr
+    id = done.stdout.strip()
+    wait_until(lambda: id in shown(sidecar), what="the silence")
+    return id
+
+
+def silenced(redis):
+    (_, fields), = redis.client.xrevrange("tocsin:board", count=1)
+    pairs = fields["silenced"].split(",") if fields["silenced"] else []
+    return dict(pair.split("=") for pair in pairs)
+
+
+def test_nobody_is_told_until_it_ends(scene, running, redis):
     hook = running(Webhook())
     s = scene({"webhook": [{"url": hook.url}]})
-    id = post(site, silence(matchers=[matcher("upstream", "sh.p", True)])
-              ).json()["silenceID"]
-    wait_until(lambda: id in listed(site), what="the silence")
-    alert = s.break_it()
-
-    def status(query=""):
-        found = site.get("/_alerts/api/v2/alerts" + query).json()
-        return {a["tocsin"]["id"]: a["status"] for a in found}
-
-    wait_until(lambda: status().get(alert["id"], {}).get("state")
-               == "suppressed", what="a suppressed alert")
-    assert status()[alert["id"]]["silencedBy"] == [id]
-    assert alert["id"] not in status("?silenced=false")
+    id = silence_now(s.sidecar, "--comment", "repair", "upstream=~sh.p")
+    fired = s.break_it()
+    wait_until(lambda: silenced(redis) == {fired["id"]: id},
+               what="a suppressed alert")
     s.traffic.run(5)
     assert hook.posts == []
     s.sidecar.stop()
     s.sidecar.start()
-    s.traffic.run(3)
-    s.sidecar.wait_board()
-    wait_until(lambda: status().get(alert["id"], {}).get("state")
-               == "suppressed", what="a suppressed alert after a restart")
+    before = len(s.told("firing"))
+    s.traffic.follow(lambda: len(s.told("firing")) > before, 60)
+    assert silenced(redis) == {fired["id"]: id}
     assert hook.posts == []
-    s.traffic.run(40)  # a reminder: the notifiers of the new run know of it
-    wait_until(lambda: any(a["updated"] > alert["updated"]
-                           for a in s.told("firing")[1:]), what="a reminder")
-    assert site.get(ONE + id, method="DELETE").status == 200
+    done = command(s.sidecar, "expire", id)
+    assert done.returncode == 0, done.stderr
     wait_until(lambda: hook.posts, what="the word that it fires")
     assert hook.bodies[0]["status"] == "firing"
-    assert status()[alert["id"]]["state"] == "active"
+    assert silenced(redis) == {}
+    assert shown(s.sidecar)[id]["status"]["state"] == "expired"
     s.mend_it()
     wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
                what="the end")
 
 
-def test_a_silence_that_begins_while_it_fires(scene, running, redis,  # noqa: F811
-                                              site):
+def test_it_ends_by_itself(scene, running, redis):
     hook = running(Webhook())
     s = scene({"webhook": [{"url": hook.url}]})
+    silence_now(s.sidecar, "--duration", "8s", "peer=~10.*", "route!=/x")
     s.break_it()
+    wait_until(lambda: hook.posts, 30, what="the word that it fires")
+    (silence,) = shown(s.sidecar).values()
+    assert silence["status"]["state"] == "expired"
+
+
+def test_a_silence_that_begins_while_it_fires(scene, running,
+                                              redis):
+    hook = running(Webhook())
+    s = scene({"webhook": [{"url": hook.url}]})
+    fired = s.break_it()
     wait_until(lambda: hook.posts, what="the word that it fires")
-    id = post(site, silence()).json()["silenceID"]
-    wait_until(lambda: id in listed(site), what="the silence")
-    told = len(hook.posts)
-    s.traffic.run(35)
-    s.sidecar.wait_board()
+    silence_now(s.sidecar, "alertname=" + fired["alertname"])
+    told, before = len(hook.posts), len(s.told("firing"))
+    s.traffic.follow(lambda: len(s.told("firing")) > before, 60)
     assert len(hook.posts) == told
     s.mend_it()  # those who know of it hear that it is over
     wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
                what="the end")
+
+
+def test_the_command_line_refuses(redis, start_sidecar):
+    sidecar = start_sidecar(redis, {"model": {"train": False}})
+    for args, words in (
+            (["add"], "matcher is needed"), (["add", "x"], "no matcher"),
+            (["add", "x=~("], "bad pattern"), (["add", "x="], "empty text"),
+            (["add", "--duration", "soon", "x=y"], "no time"),
+            (["expire", "x"], "no id"), (["expire"], "id is needed"),
+            (["sing"], "usage")):
+        done = command(sidecar, *args)
+        assert done.returncode == 2 and words in done.stderr, args
+    assert redis.entries("tocsin:commands") == []
+    assert command(sidecar, "list").stdout == "no silences\n"
+
+
+def test_the_page_shows_what_is_suppressed(redis, site, running):
+    redis.client.xadd("tocsin:alerts", alert(id="a-1"))
+    redis.client.xadd("tocsin:alerts", alert(id="b-1", fingerprint="b"))
+    running(Pretender(redis, active="a-1,b-1", silenced="a-1=the-silence"))
+
+    def found(query=""):
+        got = site.get("/_alerts/api/v2/alerts" + query).json()
+        return {a["tocsin"]["id"]: a["status"] for a in got}
+
+    wait_until(lambda: "a-1" in found("?active=false"), what="the silenced one")
+    assert found()["a-1"]["state"] == "suppressed"
+    assert found()["a-1"]["silencedBy"] == ["the-silence"]
+    assert found()["b-1"]["state"] == "active"
+    assert list(found("?silenced=false")) == ["b-1"]
