@@ -360,7 +360,7 @@ def test_nobody_is_told_until_it_ends(scene, running, redis):
     assert done.returncode == 0, done.stderr
     wait_until(lambda: hook.posts, what="the word that it fires")
     assert hook.bodies[0]["status"] == "firing"
-    assert silenced(redis) == {}
+    wait_until(lambda: silenced(redis) == {}, what="a board that says so")
     assert shown(s.sidecar)[id]["status"]["state"] == "expired"
     s.mend_it()
     wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
