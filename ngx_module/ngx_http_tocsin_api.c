@@ -11,9 +11,6 @@
 #include "ngx_http_tocsin_status.h"
 
 
-#define NGX_HTTP_TOCSIN_JSON  "application/json"
-
-
 typedef struct {
     ngx_http_request_t            *request;
     ngx_http_tocsin_view_t        *view;
@@ -24,10 +21,14 @@ typedef struct {
 } ngx_http_tocsin_answer_t;
 
 
-static ngx_int_t ngx_http_tocsin_api_begin(ngx_http_request_t *r,
+static void ngx_http_tocsin_api_begin(ngx_http_request_t *r,
     ngx_http_tocsin_answer_t *answer, ngx_http_tocsin_view_t *view);
-static ngx_int_t ngx_http_tocsin_api_end(ngx_http_tocsin_answer_t *answer,
-    ngx_uint_t status, ngx_http_tocsin_write_pt handler);
+static ngx_int_t ngx_http_tocsin_api_send(ngx_http_request_t *r,
+    ngx_http_tocsin_write_pt handler);
+static ngx_int_t ngx_http_tocsin_api_filtered(ngx_http_request_t *r,
+    ngx_http_tocsin_write_pt handler);
+static ngx_int_t ngx_http_tocsin_api_error(ngx_http_tocsin_answer_t *answer);
+static ngx_int_t ngx_http_tocsin_api_limit(ngx_http_tocsin_answer_t *answer);
 static void ngx_http_tocsin_write_alerts(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_status(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_receivers(struct tocsin_out *out,
@@ -47,158 +48,72 @@ static void ngx_http_tocsin_json_spark(struct tocsin_json *json,
 ngx_int_t
 ngx_http_tocsin_api_alerts(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
-    ngx_http_tocsin_view_t     view;
-    ngx_http_tocsin_answer_t   answer;
-
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_tocsin_filter(r, &answer.filter, &answer.error);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_tocsin_api_end(&answer, NGX_HTTP_BAD_REQUEST,
-                                       ngx_http_tocsin_write_error);
-    }
-
-    answer.alerts = ngx_http_tocsin_view_alerts(&view, r->pool);
-
-    if (rc != NGX_OK || answer.alerts == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_alerts);
-}
-
-
-ngx_int_t
-ngx_http_tocsin_api_status(ngx_http_request_t *r)
-{
-    ngx_http_tocsin_view_t     view;
-    ngx_http_tocsin_answer_t   answer;
-
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_status);
-}
-
-
-ngx_int_t
-ngx_http_tocsin_api_receivers(ngx_http_request_t *r)
-{
-    ngx_http_tocsin_view_t     view;
-    ngx_http_tocsin_answer_t   answer;
-
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_receivers);
-}
-
-
-ngx_int_t
-ngx_http_tocsin_api_series(ngx_http_request_t *r)
-{
-    u_char                    *pos;
-    ngx_int_t                  rc, limit;
-    ngx_str_t                  name, value;
-    ngx_http_tocsin_view_t     view;
-    ngx_http_tocsin_answer_t   answer;
-
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    pos = r->args.data;
-
-    for ( ;; ) {
-
-        rc = ngx_http_tocsin_next_arg(r, &pos, &name, &value);
-
-        if (rc == NGX_DONE) {
-            break;
-        }
-
-        if (rc != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (name.len != 5 || ngx_strncmp(name.data, "limit", 5) != 0) {
-            continue;
-        }
-
-        limit = ngx_atoi(value.data, value.len);
-
-        if (limit == NGX_ERROR) {
-            ngx_str_set(&answer.error, "\"limit\" is a number of rows");
-
-            return ngx_http_tocsin_api_end(&answer, NGX_HTTP_BAD_REQUEST,
-                                           ngx_http_tocsin_write_error);
-        }
-
-        answer.limit = limit;
-    }
-
-    return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_series);
-}
-
-
-ngx_int_t
-ngx_http_tocsin_api_health(ngx_http_request_t *r)
-{
-    ngx_http_tocsin_view_t     view;
-    ngx_http_tocsin_answer_t   answer;
-
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_api_end(&answer,
-                                   view.nreasons
-                                       ? NGX_HTTP_SERVICE_UNAVAILABLE
-                                       : NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_state);
+    return ngx_http_tocsin_api_filtered(r, ngx_http_tocsin_write_alerts);
 }
 
 
 ngx_int_t
 ngx_http_tocsin_api_summary(ngx_http_request_t *r)
 {
+    return ngx_http_tocsin_api_filtered(r, ngx_http_tocsin_write_summary);
+}
+
+
+ngx_int_t
+ngx_http_tocsin_api_status(ngx_http_request_t *r)
+{
+    return ngx_http_tocsin_api_send(r, ngx_http_tocsin_write_status);
+}
+
+
+ngx_int_t
+ngx_http_tocsin_api_receivers(ngx_http_request_t *r)
+{
+    return ngx_http_tocsin_api_send(r, ngx_http_tocsin_write_receivers);
+}
+
+
+ngx_int_t
+ngx_http_tocsin_api_series(ngx_http_request_t *r)
+{
     ngx_int_t                  rc;
     ngx_http_tocsin_view_t     view;
     ngx_http_tocsin_answer_t   answer;
 
-    if (ngx_http_tocsin_api_begin(r, &answer, &view) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_http_tocsin_api_begin(r, &answer, &view);
 
-    rc = ngx_http_tocsin_filter(r, &answer.filter, &answer.error);
+    rc = ngx_http_tocsin_api_limit(&answer);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_tocsin_api_end(&answer, NGX_HTTP_BAD_REQUEST,
-                                       ngx_http_tocsin_write_error);
+        return ngx_http_tocsin_api_error(&answer);
     }
 
-    answer.alerts = ngx_http_tocsin_view_alerts(&view, r->pool);
-
-    if (rc != NGX_OK || answer.alerts == NULL) {
+    if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_tocsin_api_end(&answer, NGX_HTTP_OK,
-                                   ngx_http_tocsin_write_summary);
+    return ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
+                                  ngx_http_tocsin_write_series, &answer);
 }
 
 
-static ngx_int_t
+ngx_int_t
+ngx_http_tocsin_api_health(ngx_http_request_t *r)
+{
+    ngx_uint_t                 status;
+    ngx_http_tocsin_view_t     view;
+    ngx_http_tocsin_answer_t   answer;
+
+    ngx_http_tocsin_api_begin(r, &answer, &view);
+
+    status = view.nreasons ? NGX_HTTP_SERVICE_UNAVAILABLE : NGX_HTTP_OK;
+
+    return ngx_http_tocsin_answer(r, status, NGX_HTTP_TOCSIN_JSON,
+                                  ngx_http_tocsin_write_state, &answer);
+}
+
+
+static void
 ngx_http_tocsin_api_begin(ngx_http_request_t *r,
     ngx_http_tocsin_answer_t *answer, ngx_http_tocsin_view_t *view)
 {
@@ -209,31 +124,91 @@ ngx_http_tocsin_api_begin(ngx_http_request_t *r,
     answer->limit = NGX_MAX_INT32_VALUE;
 
     ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), view);
-
-    if (ngx_http_tocsin_header(r, "Cache-Control", "no-store") != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_tocsin_header(r, "Content-Security-Policy",
-                                  "default-src 'none'; "
-                                  "frame-ancestors 'none'");
 }
 
 
 static ngx_int_t
-ngx_http_tocsin_api_end(ngx_http_tocsin_answer_t *answer, ngx_uint_t status,
+ngx_http_tocsin_api_send(ngx_http_request_t *r,
     ngx_http_tocsin_write_pt handler)
 {
-    ngx_str_t            body;
-    ngx_http_request_t  *r;
+    ngx_http_tocsin_view_t     view;
+    ngx_http_tocsin_answer_t   answer;
 
-    r = answer->request;
+    ngx_http_tocsin_api_begin(r, &answer, &view);
 
-    if (ngx_http_tocsin_write(r, handler, answer, &body) != NGX_OK) {
+    return ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
+                                  handler, &answer);
+}
+
+
+/* of the alerts that the request asks for */
+
+static ngx_int_t
+ngx_http_tocsin_api_filtered(ngx_http_request_t *r,
+    ngx_http_tocsin_write_pt handler)
+{
+    ngx_int_t                  rc;
+    ngx_http_tocsin_view_t     view;
+    ngx_http_tocsin_answer_t   answer;
+
+    ngx_http_tocsin_api_begin(r, &answer, &view);
+
+    rc = ngx_http_tocsin_filter(r, &answer.filter, &answer.error);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_tocsin_api_error(&answer);
+    }
+
+    answer.alerts = ngx_http_tocsin_view_alerts(&view, r->pool);
+
+    if (rc != NGX_OK || answer.alerts == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_tocsin_send(r, status, NGX_HTTP_TOCSIN_JSON, &body);
+    return ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
+                                  handler, &answer);
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_api_error(ngx_http_tocsin_answer_t *answer)
+{
+    return ngx_http_tocsin_answer(answer->request, NGX_HTTP_BAD_REQUEST,
+                                  NGX_HTTP_TOCSIN_JSON,
+                                  ngx_http_tocsin_write_error, answer);
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_api_limit(ngx_http_tocsin_answer_t *answer)
+{
+    u_char     *pos;
+    ngx_int_t   rc, limit;
+    ngx_str_t   name, value;
+
+    pos = answer->request->args.data;
+
+    for ( ;; ) {
+
+        rc = ngx_http_tocsin_next_arg(answer->request, &pos, &name, &value);
+
+        if (rc != NGX_OK) {
+            return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
+        }
+
+        if (name.len != 5 || ngx_strncmp(name.data, "limit", 5) != 0) {
+            continue;
+        }
+
+        limit = ngx_atoi(value.data, value.len);
+
+        if (limit == NGX_ERROR) {
+            ngx_str_set(&answer->error, "\"limit\" is a number of rows");
+            return NGX_DECLINED;
+        }
+
+        answer->limit = limit;
+    }
 }
 
 
@@ -273,7 +248,12 @@ ngx_http_tocsin_write_status(struct tocsin_out *out, void *data)
 {
     ngx_http_tocsin_answer_t *answer = data;
 
+    ngx_uint_t          i;
     struct tocsin_json  json = tocsin_json_begin(out);
+
+    static const char *const  unknown[] = {
+        "revision", "branch", "buildUser", "buildDate", "goVersion"
+    };
 
     tocsin_json_open(&json, '{');
 
@@ -290,16 +270,12 @@ ngx_http_tocsin_write_status(struct tocsin_out *out, void *data)
     tocsin_json_open(&json, '{');
     tocsin_json_key(&json, "version");
     tocsin_json_text(&json, answer->view->series.version);
-    tocsin_json_key(&json, "revision");
-    tocsin_json_text(&json, TOCSIN_SPAN(""));
-    tocsin_json_key(&json, "branch");
-    tocsin_json_text(&json, TOCSIN_SPAN(""));
-    tocsin_json_key(&json, "buildUser");
-    tocsin_json_text(&json, TOCSIN_SPAN(""));
-    tocsin_json_key(&json, "buildDate");
-    tocsin_json_text(&json, TOCSIN_SPAN(""));
-    tocsin_json_key(&json, "goVersion");
-    tocsin_json_text(&json, TOCSIN_SPAN(""));
+
+    for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        tocsin_json_key(&json, unknown[i]);
+        tocsin_json_text(&json, TOCSIN_SPAN(""));
+    }
+
     tocsin_json_close(&json, '}');
 
     tocsin_json_key(&json, "config");
@@ -312,7 +288,7 @@ ngx_http_tocsin_write_status(struct tocsin_out *out, void *data)
     tocsin_json_time(&json, answer->view->link.since);
 
     tocsin_json_key(&json, "tocsin");
-    ngx_http_tocsin_state(&json, answer->view);
+    ngx_http_tocsin_state(&json, answer->request, answer->view);
 
     tocsin_json_close(&json, '}');
 }
@@ -336,7 +312,7 @@ ngx_http_tocsin_write_state(struct tocsin_out *out, void *data)
 
     struct tocsin_json  json = tocsin_json_begin(out);
 
-    ngx_http_tocsin_state(&json, answer->view);
+    ngx_http_tocsin_state(&json, answer->request, answer->view);
 }
 
 
@@ -350,7 +326,7 @@ ngx_http_tocsin_write_summary(struct tocsin_out *out, void *data)
     tocsin_json_open(&json, '{');
 
     tocsin_json_key(&json, "state");
-    ngx_http_tocsin_state(&json, answer->view);
+    ngx_http_tocsin_state(&json, answer->request, answer->view);
 
     tocsin_json_key(&json, "alerts");
     ngx_http_tocsin_write_alerts(out, data);
@@ -387,7 +363,7 @@ ngx_http_tocsin_write_series(struct tocsin_out *out, void *data)
     tocsin_json_open(&json, '{');
 
     tocsin_json_key(&json, "state");
-    ngx_http_tocsin_state(&json, view);
+    ngx_http_tocsin_state(&json, answer->request, view);
 
     ngx_http_tocsin_json_rows(&json, "rollups", view->series.rollups,
                               NGX_MAX_INT32_VALUE);

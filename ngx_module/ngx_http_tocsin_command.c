@@ -33,7 +33,7 @@ typedef struct {
 typedef struct {
     ngx_tocsin_conf_t            *conf;
     ngx_tocsin_link_t            *link;
-    ngx_queue_t                   orders;     /* those sent come first */
+    ngx_queue_t                   orders;     /* in order of sending */
     ngx_uint_t                    n;
     ngx_connection_t              connection; /* of the timer, for the log */
     ngx_event_t                   timer;
@@ -52,8 +52,10 @@ static void ngx_http_tocsin_command_put(struct tocsin_out *out,
 static void ngx_http_tocsin_command_start(
     ngx_http_tocsin_commands_t *commands);
 static void ngx_http_tocsin_command_more(void *data);
+static ngx_http_tocsin_order_t *ngx_http_tocsin_command_replied(
+    ngx_http_tocsin_commands_t *commands);
 static void ngx_http_tocsin_command_finish(ngx_http_tocsin_order_t *order,
-    ngx_int_t rc, ngx_str_t *reason);
+    ngx_int_t rc, const char *reason);
 static void ngx_http_tocsin_command_remove(
     ngx_http_tocsin_commands_t *commands, ngx_http_tocsin_order_t *order);
 static void ngx_http_tocsin_command_late(ngx_http_tocsin_commands_t *commands,
@@ -237,7 +239,7 @@ ngx_http_tocsin_command_remove(ngx_http_tocsin_commands_t *commands,
 
 static void
 ngx_http_tocsin_command_finish(ngx_http_tocsin_order_t *order, ngx_int_t rc,
-    ngx_str_t *reason)
+    const char *reason)
 {
     ngx_connection_t            *c;
     ngx_pool_cleanup_t          *cln;
@@ -287,25 +289,22 @@ static void
 ngx_http_tocsin_command_late(ngx_http_tocsin_commands_t *commands,
     ngx_http_tocsin_order_t *order)
 {
-    char       trouble[128];
-    u_char     text[256], *p;
-    ngx_str_t  reason;
+    char    trouble[128];
+    u_char  text[256];
 
     if (order->sent) {
-        p = ngx_snprintf(text, sizeof(text), "Redis has not answered in time:"
-                         " it may or may not have taken the command");
-
-    } else {
-        ngx_tocsin_link_trouble(commands->link, trouble, sizeof(trouble));
-
-        p = ngx_snprintf(text, sizeof(text),
-                         "Redis is away, nothing was changed: %s", trouble);
+        ngx_http_tocsin_command_finish(order, NGX_ERROR,
+                              "Redis has not answered in time: "
+                              "it may or may not have taken the command");
+        return;
     }
 
-    reason.data = text;
-    reason.len = p - text;
+    ngx_tocsin_link_trouble(commands->link, trouble, sizeof(trouble));
 
-    ngx_http_tocsin_command_finish(order, NGX_ERROR, &reason);
+    ngx_snprintf(text, sizeof(text),
+                 "Redis is away, nothing was changed: %s%Z", trouble);
+
+    ngx_http_tocsin_command_finish(order, NGX_ERROR, (char *) text);
 }
 
 
@@ -357,36 +356,57 @@ ngx_http_tocsin_command_timer(ngx_event_t *ev)
 }
 
 
+/*
+ * Replies come in the order of sending; before what was sent there may be
+ * orders that were not, and whose clients went away.
+ */
+
+static ngx_http_tocsin_order_t *
+ngx_http_tocsin_command_replied(ngx_http_tocsin_commands_t *commands)
+{
+    ngx_queue_t              *q;
+    ngx_http_tocsin_order_t  *order;
+
+    q = ngx_queue_head(&commands->orders);
+
+    while (q != ngx_queue_sentinel(&commands->orders)) {
+        order = ngx_queue_data(q, ngx_http_tocsin_order_t, queue);
+
+        if (order->sent) {
+            return order;
+        }
+
+        q = ngx_queue_next(q);
+    }
+
+    return NULL;
+}
+
+
 static void
 ngx_http_tocsin_command_reply(void *data)
 {
     ngx_http_tocsin_commands_t *commands = data;
 
-    u_char                    text[256], *p;
-    ngx_str_t                 reason;
-    ngx_queue_t              *q;
+    u_char                    text[256];
     ngx_http_tocsin_order_t  *order;
 
-    if (ngx_queue_empty(&commands->orders)) {
+    order = ngx_http_tocsin_command_replied(commands);
+
+    if (order == NULL) {
         return;
     }
-
-    q = ngx_queue_head(&commands->orders);
-    order = ngx_queue_data(q, ngx_http_tocsin_order_t, queue);
 
     /* out of the queue first: whatever the handler does may look there */
 
     ngx_http_tocsin_command_remove(commands, order);
 
     if (commands->error_len) {
-        p = ngx_snprintf(text, sizeof(text), "Redis refused it: %*s",
-                         commands->error_len, commands->error);
+        ngx_snprintf(text, sizeof(text), "Redis refused it: %*s%Z",
+                     commands->error_len, commands->error);
         commands->error_len = 0;
 
-        reason.data = text;
-        reason.len = p - text;
-
-        ngx_http_tocsin_command_finish(order, NGX_ERROR, &reason);
+        ngx_http_tocsin_command_finish(order, NGX_ERROR, (char *) text);
 
     } else {
         ngx_http_tocsin_command_finish(order, NGX_OK, NULL);

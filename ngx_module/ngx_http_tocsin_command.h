@@ -25,7 +25,7 @@
  * for people.  Finalizes the request.
  */
 typedef void (*ngx_http_tocsin_command_pt)(ngx_http_request_t *r, void *data,
-    ngx_int_t rc, ngx_str_t *reason);
+    ngx_int_t rc, const char *reason);
 
 
 ngx_int_t ngx_http_tocsin_command_init(ngx_cycle_t *cycle,

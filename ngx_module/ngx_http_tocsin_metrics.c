@@ -37,26 +37,13 @@ static void ngx_http_tocsin_metric_label(struct tocsin_out *out,
 ngx_int_t
 ngx_http_tocsin_metrics(ngx_http_request_t *r)
 {
-    ngx_str_t               body;
     ngx_http_tocsin_view_t  view;
 
     ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), &view);
 
-    if (ngx_http_tocsin_header(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_http_tocsin_header(r, "Content-Security-Policy",
-                                  "default-src 'none'; "
-                                  "frame-ancestors 'none'")
-           != NGX_OK
-        || ngx_http_tocsin_write(r, ngx_http_tocsin_write_metrics, &view,
-                                 &body)
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_send(r, NGX_HTTP_OK,
-                                "text/plain; version=0.0.4; charset=utf-8",
-                                &body);
+    return ngx_http_tocsin_answer(r, NGX_HTTP_OK,
+                                  "text/plain; version=0.0.4; charset=utf-8",
+                                  ngx_http_tocsin_write_metrics, &view);
 }
 
 
@@ -136,21 +123,31 @@ ngx_http_tocsin_metrics_alerts(struct tocsin_out *out,
     ngx_uint_t                rank, severity;
     ngx_http_tocsin_counts_t  counts;
 
-    static const char *const  states[] = { "firing", "pending", "resolved" };
-
     ngx_http_tocsin_count(view, &counts);
 
     ngx_http_tocsin_metric(out, "tocsin_alerts", "gauge",
-        "Alerts by state; those resolved are kept for a day.");
+        "Alerts by state; suppressed: nobody is told of them; those resolved "
+        "are kept for a day.");
 
-    for (rank = 0; rank < 3; rank++) {
+    for (rank = 0; rank < NGX_HTTP_TOCSIN_RANKS; rank++) {
         for (severity = 0; severity < NGX_HTTP_TOCSIN_SEVERITIES; severity++)
         {
             ngx_http_tocsin_metric_line(out,
                           "tocsin_alerts{state=\"%s\",severity=\"%s\"} %ui\n",
-                          states[rank], ngx_http_tocsin_severities[severity],
+                          ngx_http_tocsin_ranks[rank],
+                          ngx_http_tocsin_severities[severity],
                           counts.of[rank][severity]);
         }
+    }
+
+    ngx_http_tocsin_metric(out, "tocsin_silences", "gauge",
+        "Silences by state; those expired are kept for a day.");
+
+    for (rank = 0; rank < TOCSIN_SILENCE_STATES; rank++) {
+        ngx_http_tocsin_metric_line(out,
+                                    "tocsin_silences{state=\"%s\"} %ui\n",
+                                    tocsin_silence_states[rank],
+                                    counts.silences[rank]);
     }
 }
 

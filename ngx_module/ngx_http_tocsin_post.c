@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <regex.h>
 #include <sys/random.h>
 
 #include "ngx_http_tocsin_command.h"
@@ -16,23 +15,21 @@
 #include "ngx_http_tocsin_silence.h"
 
 
-#define NGX_HTTP_TOCSIN_BODY  65536
+#define NGX_HTTP_TOCSIN_BODY   65536
+#define NGX_HTTP_TOCSIN_LARGE  "a silence has at most 64 KB"
 
 
 static const char *ngx_http_tocsin_silence_foreign(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tocsin_silence_is_json(ngx_http_request_t *r);
-static ngx_str_t *ngx_http_tocsin_silence_header(ngx_http_request_t *r,
-    const char *name, ngx_uint_t *n);
+static ngx_int_t ngx_http_tocsin_silence_refuse(ngx_http_request_t *r,
+    ngx_uint_t status, const char *text);
 static void ngx_http_tocsin_silence_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tocsin_silence_read(ngx_http_request_t *r,
     struct tocsin_span *body);
 static const char *ngx_http_tocsin_silence_make(ngx_http_request_t *r,
     struct tocsin_command *command, struct tocsin_silence_room *room);
-static const char *ngx_http_tocsin_silence_patterns(struct tocsin_span list);
-static ngx_int_t ngx_http_tocsin_silence_pattern(struct tocsin_span pattern,
-    const char *head, const char *tail, regex_t *regex);
 static void ngx_http_tocsin_silence_done(ngx_http_request_t *r, void *data,
-    ngx_int_t rc, ngx_str_t *reason);
+    ngx_int_t rc, const char *reason);
 static void ngx_http_tocsin_write_id(struct tocsin_out *out, void *data);
 
 
@@ -45,12 +42,6 @@ ngx_http_tocsin_silence_write(ngx_http_request_t *r)
     const char                  *foreign;
     ngx_http_tocsin_loc_conf_t  *tlcf;
 
-    static const char  closed[] =
-        "read-only: silences need \"tocsin_alerts write=on\" in nginx";
-    static const char  large[] = "a silence has at most 64 KB";
-    static const char  type[] = "Content-Type must be application/json";
-    static const char  id[] = "the id of a silence is a UUID";
-
     tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tocsin_module);
 
     if (!tlcf->write) {
@@ -59,34 +50,36 @@ ngx_http_tocsin_silence_write(ngx_http_request_t *r)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_http_tocsin_silence_error(r, NGX_HTTP_NOT_ALLOWED, closed,
-                                             sizeof(closed) - 1);
+        return ngx_http_tocsin_silence_refuse(r, NGX_HTTP_NOT_ALLOWED,
+            "read-only: silences need \"tocsin_alerts write=on\" in nginx");
     }
 
     foreign = ngx_http_tocsin_silence_foreign(r);
 
     if (foreign) {
-        return ngx_http_tocsin_silence_error(r, NGX_HTTP_FORBIDDEN, foreign,
-                                             ngx_strlen(foreign));
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "tocsin: silence %s", foreign);
+
+        return ngx_http_tocsin_silence_refuse(r, NGX_HTTP_FORBIDDEN, foreign);
     }
 
     if (r->method == NGX_HTTP_POST && !ngx_http_tocsin_silence_is_json(r)) {
-        return ngx_http_tocsin_silence_error(r,
-                                             NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                             type, sizeof(type) - 1);
+        return ngx_http_tocsin_silence_refuse(r,
+                                    NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                    "Content-Type must be application/json");
     }
 
     if (r->method == NGX_HTTP_DELETE
         && !tocsin_is_uuid(ngx_http_tocsin_silence_id(r)))
     {
-        return ngx_http_tocsin_silence_error(r, NGX_HTTP_BAD_REQUEST, id,
-                                             sizeof(id) - 1);
+        return ngx_http_tocsin_silence_refuse(r, NGX_HTTP_BAD_REQUEST,
+                                              "the id of a silence is a UUID");
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_TOCSIN_BODY) {
-        return ngx_http_tocsin_silence_error(r,
-                                             NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                             large, sizeof(large) - 1);
+        return ngx_http_tocsin_silence_refuse(r,
+                                            NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                            NGX_HTTP_TOCSIN_LARGE);
     }
 
     r->request_body_in_single_buf = 1;
@@ -94,6 +87,24 @@ ngx_http_tocsin_silence_write(ngx_http_request_t *r)
     rc = ngx_http_read_client_request_body(r, ngx_http_tocsin_silence_body);
 
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+/* what the body holds must not be taken for the next request */
+
+static ngx_int_t
+ngx_http_tocsin_silence_refuse(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_tocsin_silence_error(r, status, text);
 }
 
 
@@ -106,25 +117,25 @@ ngx_http_tocsin_silence_write(ngx_http_request_t *r)
 static const char *
 ngx_http_tocsin_silence_foreign(ngx_http_request_t *r)
 {
-    u_char      *p;
-    size_t       len;
-    ngx_str_t   *origin, *site, *host;
-    ngx_uint_t   n;
+    u_char     *p;
+    size_t      len;
+    ngx_str_t  *origin, *site, *host;
 
-    site = ngx_http_tocsin_silence_header(r, "sec-fetch-site", &n);
+    site = ngx_http_tocsin_header_in(r, "sec-fetch-site", 0);
 
-    if (n > 1
-        || (site
-            && !(site->len == 11
-                 && ngx_strncmp(site->data, "same-origin", 11) == 0)
-            && !(site->len == 4 && ngx_strncmp(site->data, "none", 4) == 0)))
+    if (site
+        && (ngx_http_tocsin_header_in(r, "sec-fetch-site", 1)
+            || !((site->len == 11
+                  && ngx_strncmp(site->data, "same-origin", 11) == 0)
+                 || (site->len == 4
+                     && ngx_strncmp(site->data, "none", 4) == 0))))
     {
         return "refused: the request comes from another site";
     }
 
-    origin = ngx_http_tocsin_silence_header(r, "origin", &n);
+    origin = ngx_http_tocsin_header_in(r, "origin", 0);
 
-    if (n == 0) {
+    if (origin == NULL) {
         return NULL;
     }
 
@@ -132,7 +143,7 @@ ngx_http_tocsin_silence_foreign(ngx_http_request_t *r)
     p = ngx_strlcasestrn(origin->data, origin->data + origin->len,
                          (u_char *) "://", 3 - 1);
 
-    if (n == 1 && p && host) {
+    if (p && host && ngx_http_tocsin_header_in(r, "origin", 1) == NULL) {
         len = origin->data + origin->len - (p + 3);
 
         if (len == host->len
@@ -167,49 +178,6 @@ ngx_http_tocsin_silence_is_json(ngx_http_request_t *r)
 }
 
 
-/* the last header of that name, in lower case; `n` of them */
-
-static ngx_str_t *
-ngx_http_tocsin_silence_header(ngx_http_request_t *r, const char *name,
-    ngx_uint_t *n)
-{
-    size_t            len;
-    ngx_str_t        *value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
-
-    len = ngx_strlen(name);
-    value = NULL;
-    *n = 0;
-
-    part = &r->headers_in.headers.part;
-    header = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
-        }
-
-        if (header[i].key.len == len
-            && ngx_strncmp(header[i].lowcase_key, name, len) == 0)
-        {
-            value = &header[i].value;
-            (*n)++;
-        }
-    }
-
-    return value;
-}
-
-
 static void
 ngx_http_tocsin_silence_body(ngx_http_request_t *r)
 {
@@ -217,8 +185,6 @@ ngx_http_tocsin_silence_body(ngx_http_request_t *r)
     const char                   *error;
     struct tocsin_command         command;
     struct tocsin_silence_room   *room;
-
-    static const char  busy[] = "too many silences are being made";
 
     tocsin_command_init(&command);
 
@@ -231,8 +197,7 @@ ngx_http_tocsin_silence_body(ngx_http_request_t *r)
     error = ngx_http_tocsin_silence_make(r, &command, room);
 
     if (error) {
-        rc = ngx_http_tocsin_silence_error(r, NGX_HTTP_BAD_REQUEST, error,
-                                           ngx_strlen(error));
+        rc = ngx_http_tocsin_silence_error(r, NGX_HTTP_BAD_REQUEST, error);
         ngx_http_finalize_request(r, rc);
         return;
     }
@@ -242,7 +207,7 @@ ngx_http_tocsin_silence_body(ngx_http_request_t *r)
         != NGX_OK)
     {
         rc = ngx_http_tocsin_silence_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                           busy, sizeof(busy) - 1);
+                                           "too many silences are being made");
         ngx_http_finalize_request(r, rc);
         return;
     }
@@ -256,9 +221,11 @@ static const char *
 ngx_http_tocsin_silence_make(ngx_http_request_t *r,
     struct tocsin_command *command, struct tocsin_silence_room *room)
 {
-    u_char               random[16];
-    const char          *error;
-    struct tocsin_span   body;
+    u_char                     random[16];
+    const char                *error;
+    struct tocsin_span         body;
+    ngx_http_tocsin_view_t     view;
+    ngx_http_tocsin_counts_t   counts;
 
     command->v = TOCSIN_SCHEMA_VERSION;
     command->ts = ngx_tocsin_now();
@@ -278,16 +245,21 @@ ngx_http_tocsin_silence_make(ngx_http_request_t *r,
     command->what = TOCSIN_SPAN("silence");
 
     if (ngx_http_tocsin_silence_read(r, &body) != NGX_OK) {
-        return "a silence has at most 64 KB";
+        return NGX_HTTP_TOCSIN_LARGE;
     }
 
     error = tocsin_silence_read(body, command->ts, command, room);
 
-    if (error == NULL) {
-        error = ngx_http_tocsin_silence_patterns(command->matchers);
-    }
-
     if (error == NULL && command->id.len == 0) {
+
+        ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), &view);
+        ngx_http_tocsin_count(&view, &counts);
+
+        if (counts.silences[TOCSIN_SILENCE_PENDING]
+            + counts.silences[TOCSIN_SILENCE_ACTIVE] >= TOCSIN_SILENCES)
+        {
+            return "there are 256 silences already";
+        }
 
         if (getrandom(random, sizeof(random), GRND_NONBLOCK)
             != (ssize_t) sizeof(random))
@@ -359,102 +331,25 @@ ngx_http_tocsin_silence_read(ngx_http_request_t *r, struct tocsin_span *body)
 }
 
 
-/* the sidecar compiles them too; here it can still be told to whom it may be */
-
-static const char *
-ngx_http_tocsin_silence_patterns(struct tocsin_span list)
-{
-    char                    room[TOCSIN_MATCHERS_MAX];
-    regex_t                 regex;
-    ngx_int_t               empty;
-    ngx_uint_t              useful;
-    struct tocsin_matcher   matcher;
-
-    useful = 0;
-
-    while (tocsin_matcher_next(&list, &matcher, room) == 1) {
-
-        empty = (matcher.value.len == 0);
-
-        if (matcher.pattern) {
-
-            /* by itself first: "a)(b" would be good between parentheses */
-
-            if (ngx_http_tocsin_silence_pattern(matcher.value, "", "", &regex)
-                != NGX_OK)
-            {
-                return "bad pattern: it is a POSIX extended regular "
-                       "expression";
-            }
-
-            regfree(&regex);
-
-            if (ngx_http_tocsin_silence_pattern(matcher.value, "^(", ")$",
-                                                &regex)
-                != NGX_OK)
-            {
-                return "bad pattern";
-            }
-
-            empty = (regexec(&regex, "", 0, NULL, 0) == 0);
-
-            regfree(&regex);
-        }
-
-        if (empty == (ngx_int_t) matcher.negative) {
-            useful = 1;
-        }
-    }
-
-    return useful ? NULL
-                  : "one matcher at least must not match the empty text";
-}
-
-
-static ngx_int_t
-ngx_http_tocsin_silence_pattern(struct tocsin_span pattern, const char *head,
-    const char *tail, regex_t *regex)
-{
-    u_char     text[TOCSIN_MATCHER_PATTERN + 8], *p;
-    ngx_str_t  body;
-
-    body.data = (u_char *) pattern.data;
-    body.len = pattern.len;
-
-    p = ngx_snprintf(text, sizeof(text) - 1, "%s%V%s", head, &body, tail);
-    *p = '\0';
-
-    return regcomp(regex, (char *) text, REG_EXTENDED|REG_NOSUB) == 0
-           ? NGX_OK : NGX_ERROR;
-}
-
-
 static void
 ngx_http_tocsin_silence_done(ngx_http_request_t *r, void *data, ngx_int_t rc,
-    ngx_str_t *reason)
+    const char *reason)
 {
     struct tocsin_silence_room *room = data;
 
-    ngx_http_tocsin_silences_t   silences;
-
     if (rc != NGX_OK) {
         rc = ngx_http_tocsin_silence_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                           (char *) reason->data,
-                                           reason->len);
+                                           reason);
         ngx_http_finalize_request(r, rc);
         return;
     }
-
-    ngx_memzero(&silences, sizeof(ngx_http_tocsin_silences_t));
-
-    silences.id = tocsin_span_of(room->id, TOCSIN_SILENCE_ID);
 
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                   "tocsin: silence %*s was %s", (size_t) TOCSIN_SILENCE_ID,
                   room->id, r->method == NGX_HTTP_DELETE ? "ended" : "set");
 
-    rc = ngx_http_tocsin_silence_send(r, NGX_HTTP_OK,
-                                      ngx_http_tocsin_write_id, &silences);
+    rc = ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
+                                ngx_http_tocsin_write_id, room);
 
     ngx_http_finalize_request(r, rc);
 }
@@ -463,12 +358,12 @@ ngx_http_tocsin_silence_done(ngx_http_request_t *r, void *data, ngx_int_t rc,
 static void
 ngx_http_tocsin_write_id(struct tocsin_out *out, void *data)
 {
-    ngx_http_tocsin_silences_t *silences = data;
+    struct tocsin_silence_room *room = data;
 
     struct tocsin_json  json = tocsin_json_begin(out);
 
     tocsin_json_open(&json, '{');
     tocsin_json_key(&json, "silenceID");
-    tocsin_json_text(&json, silences->id);
+    tocsin_json_text(&json, tocsin_span_of(room->id, TOCSIN_SILENCE_ID));
     tocsin_json_close(&json, '}');
 }

@@ -324,7 +324,7 @@ ngx_http_tocsin_push_text(struct tocsin_out *out, ngx_http_tocsin_news_t *news)
     json = tocsin_json_begin(out);
 
     ngx_http_tocsin_push_event(out, "state");
-    ngx_http_tocsin_state(&json, news->view);
+    ngx_http_tocsin_state(&json, news->push->request, news->view);
     tocsin_out_put(out, "\n\n", 2);
 }
 

@@ -11,6 +11,13 @@
 #include "ngx_http_tocsin_silence.h"
 
 
+typedef struct {
+    ngx_http_tocsin_view_t      view;
+    ngx_http_tocsin_filter_t   *filter;
+    struct tocsin_silence_row   row;         /* of the one that is asked for */
+} ngx_http_tocsin_silences_t;
+
+
 static void ngx_http_tocsin_write_silences(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_silence(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_text(struct tocsin_out *out, void *data);
@@ -31,7 +38,7 @@ ngx_http_tocsin_silences(ngx_http_request_t *r)
 
     if (rc == NGX_DECLINED) {
         return ngx_http_tocsin_silence_error(r, NGX_HTTP_BAD_REQUEST,
-                                             (char *) error.data, error.len);
+                                             (char *) error.data);
     }
 
     if (rc != NGX_OK) {
@@ -40,75 +47,46 @@ ngx_http_tocsin_silences(ngx_http_request_t *r)
 
     ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), &silences.view);
 
-    return ngx_http_tocsin_silence_send(r, NGX_HTTP_OK,
-                                        ngx_http_tocsin_write_silences,
-                                        &silences);
+    return ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
+                                  ngx_http_tocsin_write_silences, &silences);
 }
 
 
 ngx_int_t
 ngx_http_tocsin_silence(ngx_http_request_t *r)
 {
-    struct tocsin_span           rest;
-    struct tocsin_silence_row    row;
+    struct tocsin_span           id, rest;
     ngx_http_tocsin_silences_t   silences;
 
     ngx_memzero(&silences, sizeof(ngx_http_tocsin_silences_t));
 
-    silences.id = ngx_http_tocsin_silence_id(r);
+    id = ngx_http_tocsin_silence_id(r);
 
     ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), &silences.view);
 
     rest = silences.view.series.silences;
 
-    while (tocsin_silence_row_next(&rest, &row) != 0) {
+    while (tocsin_silence_row_next(&rest, &silences.row) != 0) {
 
-        if (row.id.len && tocsin_span_eq(row.id, silences.id)) {
-            return ngx_http_tocsin_silence_send(r, NGX_HTTP_OK,
-                                                ngx_http_tocsin_write_silence,
-                                                &silences);
+        if (silences.row.id.len && tocsin_span_eq(silences.row.id, id)) {
+            return ngx_http_tocsin_answer(r, NGX_HTTP_OK,
+                                          NGX_HTTP_TOCSIN_JSON,
+                                          ngx_http_tocsin_write_silence,
+                                          &silences);
         }
     }
 
     return ngx_http_tocsin_silence_error(r, NGX_HTTP_NOT_FOUND,
-                                   TOCSIN_SPAN("no such silence").data,
-                                   sizeof("no such silence") - 1);
-}
-
-
-ngx_int_t
-ngx_http_tocsin_silence_send(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_http_tocsin_write_pt handler, ngx_http_tocsin_silences_t *silences)
-{
-    ngx_str_t  body;
-
-    if (ngx_http_tocsin_header(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_http_tocsin_header(r, "Content-Security-Policy",
-                                  "default-src 'none'; "
-                                  "frame-ancestors 'none'")
-           != NGX_OK
-        || ngx_http_tocsin_write(r, handler, silences, &body) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_tocsin_send(r, status, "application/json", &body);
+                                         "no such silence");
 }
 
 
 ngx_int_t
 ngx_http_tocsin_silence_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *text, size_t len)
+    const char *text)
 {
-    ngx_http_tocsin_silences_t  silences;
-
-    ngx_memzero(&silences, sizeof(ngx_http_tocsin_silences_t));
-
-    silences.text.data = (u_char *) text;
-    silences.text.len = len;
-
-    return ngx_http_tocsin_silence_send(r, status, ngx_http_tocsin_write_text,
-                                        &silences);
+    return ngx_http_tocsin_answer(r, status, NGX_HTTP_TOCSIN_JSON,
+                                  ngx_http_tocsin_write_text, (void *) text);
 }
 
 
@@ -143,31 +121,20 @@ ngx_http_tocsin_write_silence(struct tocsin_out *out, void *data)
 {
     ngx_http_tocsin_silences_t *silences = data;
 
-    struct tocsin_json         json = tocsin_json_begin(out);
-    struct tocsin_span         rest;
-    struct tocsin_silence_row  row;
+    struct tocsin_json  json = tocsin_json_begin(out);
 
-    rest = silences->view.series.silences;
-
-    while (tocsin_silence_row_next(&rest, &row) != 0) {
-
-        if (row.id.len && tocsin_span_eq(row.id, silences->id)) {
-            tocsin_silence_json(&json, &row, silences->view.now);
-            return;
-        }
-    }
+    tocsin_silence_json(&json, &silences->row, silences->view.now);
 }
 
+
+/* a mere string: so do the clients of Alertmanager expect an error */
 
 static void
 ngx_http_tocsin_write_text(struct tocsin_out *out, void *data)
 {
-    ngx_http_tocsin_silences_t *silences = data;
-
     struct tocsin_json  json = tocsin_json_begin(out);
 
-    tocsin_json_text(&json, tocsin_span_of((char *) silences->text.data,
-                                           silences->text.len));
+    tocsin_json_text(&json, tocsin_span_str(data));
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tocsin_module.h"
 #include "ngx_http_tocsin_status.h"
 
 
@@ -18,7 +19,10 @@ static void ngx_http_tocsin_state_sidecar(struct tocsin_json *json,
 static void ngx_http_tocsin_state_events(struct tocsin_json *json,
     ngx_http_tocsin_view_t *view);
 static void ngx_http_tocsin_state_alerts(struct tocsin_json *json,
-    ngx_http_tocsin_view_t *view);
+    ngx_http_tocsin_counts_t *counts);
+static void ngx_http_tocsin_state_silences(struct tocsin_json *json,
+    ngx_http_request_t *r, ngx_http_tocsin_view_t *view,
+    ngx_http_tocsin_counts_t *counts);
 static void ngx_http_tocsin_state_time(struct tocsin_json *json,
     const char *key, uint64_t us);
 
@@ -35,10 +39,22 @@ const char *const  ngx_http_tocsin_severities[NGX_HTTP_TOCSIN_SEVERITIES] = {
 };
 
 
+const char *const  ngx_http_tocsin_ranks[NGX_HTTP_TOCSIN_RANKS] = {
+    [NGX_HTTP_TOCSIN_FIRING] = "firing",
+    [NGX_HTTP_TOCSIN_PENDING] = "pending",
+    [NGX_HTTP_TOCSIN_RESOLVED] = "resolved",
+    [NGX_HTTP_TOCSIN_SUPPRESSED] = "suppressed"
+};
+
+
 void
-ngx_http_tocsin_state(struct tocsin_json *json, ngx_http_tocsin_view_t *view)
+ngx_http_tocsin_state(struct tocsin_json *json, ngx_http_request_t *r,
+    ngx_http_tocsin_view_t *view)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                i;
+    ngx_http_tocsin_counts_t  counts;
+
+    ngx_http_tocsin_count(view, &counts);
 
     tocsin_json_open(json, '{');
 
@@ -60,7 +76,8 @@ ngx_http_tocsin_state(struct tocsin_json *json, ngx_http_tocsin_view_t *view)
     ngx_http_tocsin_state_redis(json, view);
     ngx_http_tocsin_state_sidecar(json, view);
     ngx_http_tocsin_state_events(json, view);
-    ngx_http_tocsin_state_alerts(json, view);
+    ngx_http_tocsin_state_alerts(json, &counts);
+    ngx_http_tocsin_state_silences(json, r, view, &counts);
 
     tocsin_json_close(json, '}');
 }
@@ -197,27 +214,66 @@ ngx_http_tocsin_state_events(struct tocsin_json *json,
 
 static void
 ngx_http_tocsin_state_alerts(struct tocsin_json *json,
-    ngx_http_tocsin_view_t *view)
+    ngx_http_tocsin_counts_t *counts)
 {
-    ngx_uint_t                i;
-    ngx_http_tocsin_counts_t  counts;
-
-    ngx_http_tocsin_count(view, &counts);
+    ngx_uint_t  i;
 
     tocsin_json_key(json, "alerts");
     tocsin_json_open(json, '{');
 
     for (i = 0; i < NGX_HTTP_TOCSIN_SEVERITIES; i++) {
         tocsin_json_key(json, ngx_http_tocsin_severities[i]);
-        tocsin_json_uint(json, counts.of[0][i]);
+        tocsin_json_uint(json, counts->of[NGX_HTTP_TOCSIN_FIRING][i]);
     }
 
-    tocsin_json_key(json, "firing");
-    tocsin_json_uint(json, counts.all[0]);
-    tocsin_json_key(json, "pending");
-    tocsin_json_uint(json, counts.all[1]);
-    tocsin_json_key(json, "resolved");
-    tocsin_json_uint(json, counts.all[2]);
+    for (i = 0; i < NGX_HTTP_TOCSIN_RANKS; i++) {
+        tocsin_json_key(json, ngx_http_tocsin_ranks[i]);
+        tocsin_json_uint(json, counts->all[i]);
+    }
+
+    tocsin_json_close(json, '}');
+}
+
+
+/* `version` changes with the silences and with what they silence */
+
+static void
+ngx_http_tocsin_state_silences(struct tocsin_json *json,
+    ngx_http_request_t *r, ngx_http_tocsin_view_t *view,
+    ngx_http_tocsin_counts_t *counts)
+{
+    uint32_t                     crc;
+    ngx_uint_t                   i;
+    ngx_http_tocsin_loc_conf_t  *tlcf;
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tocsin_module);
+
+    tocsin_json_key(json, "silences");
+    tocsin_json_open(json, '{');
+
+    for (i = 0; i < TOCSIN_SILENCE_STATES; i++) {
+        tocsin_json_key(json, tocsin_silence_states[i]);
+        tocsin_json_uint(json, counts->silences[i]);
+    }
+
+    ngx_crc32_init(crc);
+    ngx_crc32_update(&crc, (u_char *) view->series.silences.data,
+                     view->series.silences.len);
+    ngx_crc32_update(&crc, (u_char *) view->series.silenced.data,
+                     view->series.silenced.len);
+    ngx_crc32_final(crc);
+
+    tocsin_json_key(json, "version");
+    tocsin_json_uint(json, crc);
+
+    tocsin_json_key(json, "write");
+    tocsin_json_bool(json, tlcf->write == 1);
+
+    if (tlcf->write == 1) {
+        tocsin_json_key(json, "user");
+        tocsin_json_text(json, tocsin_span_of((char *) r->headers_in.user.data,
+                                              r->headers_in.user.len));
+    }
 
     tocsin_json_close(json, '}');
 }
@@ -227,9 +283,11 @@ void
 ngx_http_tocsin_count(ngx_http_tocsin_view_t *view,
     ngx_http_tocsin_counts_t *counts)
 {
-    ngx_uint_t                severity, other;
-    struct tocsin_span        rest, name;
-    ngx_http_tocsin_shown_t   shown;
+    int                         rc;
+    ngx_uint_t                  rank, severity, other;
+    struct tocsin_span          rest, name;
+    struct tocsin_silence_row   row;
+    ngx_http_tocsin_shown_t     shown;
 
     ngx_memzero(counts, sizeof(ngx_http_tocsin_counts_t));
 
@@ -246,8 +304,20 @@ ngx_http_tocsin_count(ngx_http_tocsin_view_t *view,
             }
         }
 
-        counts->of[shown.rank][severity]++;
-        counts->all[shown.rank]++;
+        rank = shown.silenced_by.len ? NGX_HTTP_TOCSIN_SUPPRESSED
+                                     : shown.rank;
+
+        counts->of[rank][severity]++;
+        counts->all[rank]++;
+    }
+
+    rest = view->series.silences;
+
+    while ((rc = tocsin_silence_row_next(&rest, &row)) != 0) {
+
+        if (rc == 1) {
+            counts->silences[tocsin_silence_state(&row, view->now)]++;
+        }
     }
 }
 

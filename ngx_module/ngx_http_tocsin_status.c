@@ -174,38 +174,22 @@ ngx_http_tocsin_below(ngx_http_request_t *r, ngx_str_t *rest)
 static ngx_int_t
 ngx_http_tocsin_wants_json(ngx_http_request_t *r)
 {
-    ngx_uint_t        i, json, html;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
+    ngx_str_t   *accept;
+    ngx_uint_t   i, json, html;
 
     json = 0;
     html = 0;
 
-    part = &r->headers_in.headers.part;
-    header = part->elts;
-
     for (i = 0; /* void */ ; i++) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
+        accept = ngx_http_tocsin_header_in(r, "accept", i);
+        if (accept == NULL) {
+            break;
         }
 
-        if (header[i].key.len == sizeof("Accept") - 1
-            && ngx_strncmp(header[i].lowcase_key, "accept",
-                           sizeof("Accept") - 1)
-               == 0)
-        {
-            json = ngx_max(json, ngx_http_tocsin_quality(&header[i].value,
-                                                         "application/json"));
-            html = ngx_max(html, ngx_http_tocsin_quality(&header[i].value,
-                                                         "text/html"));
-        }
+        json = ngx_max(json, ngx_http_tocsin_quality(accept,
+                                                     "application/json"));
+        html = ngx_max(html, ngx_http_tocsin_quality(accept, "text/html"));
     }
 
     return json > html;
@@ -258,6 +242,42 @@ ngx_http_tocsin_quality(ngx_str_t *accept, const char *type)
     quality = ngx_atofp(q + 2, p - q - 2, 3);
 
     return quality == NGX_ERROR ? 0 : quality;
+}
+
+
+ngx_str_t *
+ngx_http_tocsin_header_in(ngx_http_request_t *r, const char *name,
+    ngx_uint_t nth)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    len = ngx_strlen(name);
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (header[i].key.len == len
+            && ngx_strncmp(header[i].lowcase_key, name, len) == 0
+            && nth-- == 0)
+        {
+            return &header[i].value;
+        }
+    }
 }
 
 
@@ -356,6 +376,26 @@ ngx_http_tocsin_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_http_tocsin_answer(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_http_tocsin_write_pt handler, void *data)
+{
+    ngx_str_t  body;
+
+    if (ngx_http_tocsin_header(r, "Cache-Control", "no-store") != NGX_OK
+        || ngx_http_tocsin_header(r, "Content-Security-Policy",
+                                  "default-src 'none'; "
+                                  "frame-ancestors 'none'")
+           != NGX_OK
+        || ngx_http_tocsin_write(r, handler, data, &body) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_tocsin_send(r, status, type, &body);
 }
 
 

@@ -29,10 +29,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "../shared/silence_json.h"
+
 #include "ngx_http_tocsin_feed.h"
 
 
+#define NGX_HTTP_TOCSIN_JSON        "application/json"
+
 #define NGX_HTTP_TOCSIN_REASONS     4
+#define NGX_HTTP_TOCSIN_RANKS       4
 #define NGX_HTTP_TOCSIN_SEVERITIES  4        /* the last one: any other */
 
 /* us that the sidecar may lag behind the newest event */
@@ -46,8 +51,18 @@ typedef struct {
     struct tocsin_alert            alert;
     struct tocsin_span             silenced_by;  /* id of a silence, or "" */
     uint64_t                       change;
-    ngx_uint_t                     rank;         /* 0 firing .. 2 resolved */
+    ngx_uint_t                     rank;
 } ngx_http_tocsin_shown_t;
+
+
+/* of alerts, by urgency; those that are silenced are a matter of counts */
+
+enum {
+    NGX_HTTP_TOCSIN_FIRING = 0,
+    NGX_HTTP_TOCSIN_PENDING,
+    NGX_HTTP_TOCSIN_RESOLVED,
+    NGX_HTTP_TOCSIN_SUPPRESSED
+};
 
 
 /* spans point into the private copies of the feed, till the next load */
@@ -75,8 +90,9 @@ typedef struct {
 
 
 typedef struct {
-    ngx_uint_t                     of[3][NGX_HTTP_TOCSIN_SEVERITIES];
-    ngx_uint_t                     all[3];       /* by rank */
+    ngx_uint_t        of[NGX_HTTP_TOCSIN_RANKS][NGX_HTTP_TOCSIN_SEVERITIES];
+    ngx_uint_t        all[NGX_HTTP_TOCSIN_RANKS];
+    ngx_uint_t        silences[TOCSIN_SILENCE_STATES];
 } ngx_http_tocsin_counts_t;
 
 
@@ -101,6 +117,12 @@ ngx_int_t ngx_http_tocsin_write(ngx_http_request_t *r,
     ngx_http_tocsin_write_pt handler, void *data, ngx_str_t *text);
 ngx_int_t ngx_http_tocsin_send(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, ngx_str_t *body);
+/* data, not a page: never kept, never framed, never run */
+ngx_int_t ngx_http_tocsin_answer(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_http_tocsin_write_pt handler, void *data);
+/* the nth header of the request by that name, in lower case, or NULL */
+ngx_str_t *ngx_http_tocsin_header_in(ngx_http_request_t *r, const char *name,
+    ngx_uint_t nth);
 ngx_http_tocsin_feed_t *ngx_http_tocsin_get_feed(ngx_http_request_t *r);
 
 /* ngx_http_tocsin_view.c */
@@ -124,8 +146,10 @@ ngx_int_t ngx_http_tocsin_api_summary(ngx_http_request_t *r);
 extern const char *const  ngx_http_tocsin_reasons[NGX_TOCSIN_DROPS];
 extern const char *const
     ngx_http_tocsin_severities[NGX_HTTP_TOCSIN_SEVERITIES];
+extern const char *const  ngx_http_tocsin_ranks[NGX_HTTP_TOCSIN_RANKS];
 
-void ngx_http_tocsin_state(struct tocsin_json *json,
+/* as the location of `r` shows it */
+void ngx_http_tocsin_state(struct tocsin_json *json, ngx_http_request_t *r,
     ngx_http_tocsin_view_t *view);
 void ngx_http_tocsin_count(ngx_http_tocsin_view_t *view,
     ngx_http_tocsin_counts_t *counts);

@@ -8,8 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "../shared/silence_json.h"
-
 #include "ngx_http_tocsin_status.h"
 
 
@@ -177,7 +175,14 @@ ngx_http_tocsin_view_next(ngx_http_tocsin_view_t *view,
 
     shown->change = head.change;
     shown->rank = ngx_http_tocsin_view_rank(alert->state);
-    shown->silenced_by = tocsin_silenced_by(view->series.silenced, alert->id);
+
+    if (shown->rank == NGX_HTTP_TOCSIN_RESOLVED) {
+        shown->silenced_by = TOCSIN_SPAN("");
+
+    } else {
+        shown->silenced_by = tocsin_silenced_by(view->series.silenced,
+                                                alert->id);
+    }
 
     *rest = tocsin_span_of(rest->data + head.size, rest->len - head.size);
 
@@ -189,10 +194,11 @@ static ngx_uint_t
 ngx_http_tocsin_view_rank(struct tocsin_span state)
 {
     if (tocsin_span_eq(state, TOCSIN_SPAN("firing"))) {
-        return 0;
+        return NGX_HTTP_TOCSIN_FIRING;
     }
 
-    return tocsin_span_eq(state, TOCSIN_SPAN("pending")) ? 1 : 2;
+    return tocsin_span_eq(state, TOCSIN_SPAN("pending"))
+           ? NGX_HTTP_TOCSIN_PENDING : NGX_HTTP_TOCSIN_RESOLVED;
 }
 
 

@@ -34,27 +34,6 @@ static bool legal_name(struct tocsin_span name)
     return name.len > 0 && name.len <= 255;
 }
 
-static const char *check_pattern(struct tocsin_span pattern)
-{
-    size_t i;
-
-    if (pattern.len > TOCSIN_MATCHER_PATTERN) {
-        return "a pattern has more than 255 bytes";
-    }
-    for (i = 0; i < pattern.len; i++) {
-        if (pattern.data[i] == '{') {
-            return "a pattern repeats by number: use *, + or ?";
-        }
-        if (pattern.data[i] == '\\' && i + 1 < pattern.len) {
-            i++;
-            if (pattern.data[i] >= '0' && pattern.data[i] <= '9') {
-                return "a pattern refers back";
-            }
-        }
-    }
-    return NULL;
-}
-
 const char *tocsin_matcher_check(const struct tocsin_matcher *matcher)
 {
     if (!legal_name(matcher->name)) {
@@ -67,7 +46,47 @@ const char *tocsin_matcher_check(const struct tocsin_matcher *matcher)
         memchr(matcher->value.data, '\0', matcher->value.len) != NULL) {
         return "a matcher's value holds a null";
     }
-    return matcher->pattern ? check_pattern(matcher->value) : NULL;
+    return matcher->pattern && matcher->value.len > TOCSIN_PATTERN_MAX
+               ? "a pattern has more than 255 bytes"
+               : NULL;
+}
+
+bool tocsin_matcher_holds(const struct tocsin_matcher *matcher,
+                          const struct tocsin_pattern *pattern,
+                          struct tocsin_span value)
+{
+    bool equal = matcher->pattern ? tocsin_pattern_matches(pattern, value)
+                                  : tocsin_span_eq(matcher->value, value);
+
+    return equal != matcher->negative;
+}
+
+const char *tocsin_matchers_check(struct tocsin_span list)
+{
+    char room[TOCSIN_MATCHERS_MAX];
+    struct tocsin_pattern pattern;
+    struct tocsin_matcher matcher;
+    const char *error;
+    unsigned count = 0;
+    bool any = false;
+    int rc;
+
+    while ((rc = tocsin_matcher_next(&list, &matcher, room)) > 0) {
+        if (count++ == TOCSIN_MATCHERS) {
+            return "there are more than 16 matchers";
+        }
+        if (matcher.pattern) {
+            error = tocsin_pattern_compile(&pattern, matcher.value);
+            if (error != NULL) {
+                return error;
+            }
+        }
+        any = any || !tocsin_matcher_holds(&matcher, &pattern, TOCSIN_SPAN(""));
+    }
+    if (rc < 0) {
+        return "a matcher cannot be read";
+    }
+    return any ? NULL : "one matcher at least must not match the empty text";
 }
 
 void tocsin_matcher_put(struct tocsin_out *list,

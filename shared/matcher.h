@@ -1,30 +1,36 @@
 /*
  * What a silence matches alerts by, as in Alertmanager: a label is or is not
- * a text, or matches a pattern as a whole (a POSIX extended regular
- * expression), or does not; a label that is not there is an empty one. All
- * matchers of a silence must hold. Compiling patterns is the programs' own
- * business: they have memory to allocate.
+ * a text, or matches a pattern as a whole, or does not; a label that is not
+ * there is an empty one. All matchers of a silence must hold.
  *
  * On the wire a list is PAIRS of three parts: name=operator=value.
  */
 #ifndef TOCSIN_MATCHER_H
 #define TOCSIN_MATCHER_H
 
+#include "pattern.h"
 #include "span.h"
 
-#define TOCSIN_MATCHERS 16         /* of one silence */
-#define TOCSIN_MATCHERS_MAX 2047   /* bytes of an encoded list */
-#define TOCSIN_MATCHER_VALUE 1023  /* bytes of a value */
-#define TOCSIN_MATCHER_PATTERN 255 /* bytes of a pattern */
+#define TOCSIN_MATCHERS 16        /* of one silence */
+#define TOCSIN_MATCHERS_MAX 2047  /* bytes of an encoded list */
+#define TOCSIN_MATCHER_VALUE 1023 /* bytes of a value */
 
 struct tocsin_matcher {
     struct tocsin_span name, value; /* plain */
     bool negative, pattern;
 };
 
-/* NULL, or what is wrong with it. Of patterns only what would make them
- * costly is refused here: repetition by number, and references back. */
+/* NULL, or what is wrong with its name or the length of its value. */
 const char *tocsin_matcher_check(const struct tocsin_matcher *matcher);
+
+/* NULL, or what is wrong with a list: the matchers of a silence, patterns
+ * included. One of them at least must not match the empty text. */
+const char *tocsin_matchers_check(struct tocsin_span list);
+
+/* Of a label's value, plain; `pattern` is its value compiled, if it is one. */
+bool tocsin_matcher_holds(const struct tocsin_matcher *matcher,
+                          const struct tocsin_pattern *pattern,
+                          struct tocsin_span value);
 
 /* Appends an item to a list, behind a ',' if it is not the first. */
 void tocsin_matcher_put(struct tocsin_out *list,

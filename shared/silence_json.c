@@ -414,18 +414,23 @@ const char *tocsin_silence_read(struct tocsin_span body, uint64_t now,
     if (command->ends <= command->starts) {
         return "\"endsAt\" is not after \"startsAt\"";
     }
-    return command->ends <= now ? "\"endsAt\" is in the past" : NULL;
+    if (command->ends <= now) {
+        return "\"endsAt\" is in the past";
+    }
+    return tocsin_matchers_check(command->matchers);
 }
 
 /* ----------------------------------------------------------------- writing */
 
-const char *tocsin_silence_state(const struct tocsin_silence_row *row,
-                                 uint64_t now)
+const char *const tocsin_silence_states[] = {"pending", "active", "expired"};
+
+enum tocsin_silence_state
+tocsin_silence_state(const struct tocsin_silence_row *row, uint64_t now)
 {
     if (now >= row->ends) {
-        return "expired";
+        return TOCSIN_SILENCE_EXPIRED;
     }
-    return now < row->starts ? "pending" : "active";
+    return now < row->starts ? TOCSIN_SILENCE_PENDING : TOCSIN_SILENCE_ACTIVE;
 }
 
 static void write_text(struct tocsin_json *json, const char *key,
@@ -474,7 +479,9 @@ void tocsin_silence_json(struct tocsin_json *json,
     tocsin_json_key(json, "status");
     tocsin_json_open(json, '{');
     tocsin_json_key(json, "state");
-    tocsin_json_text(json, tocsin_span_str(tocsin_silence_state(row, now)));
+    tocsin_json_text(
+        json,
+        tocsin_span_str(tocsin_silence_states[tocsin_silence_state(row, now)]));
     tocsin_json_close(json, '}');
     tocsin_json_key(json, "startsAt");
     tocsin_json_time(json, row->starts);

@@ -10,6 +10,7 @@
 #include "alert_codec.h"
 #include "matcher.h"
 
+#define TOCSIN_SILENCES 256  /* that are or will be, of one deployment */
 #define TOCSIN_SILENCE_ID 36 /* bytes of a UUID */
 #define TOCSIN_AUTHOR_MAX 255
 #define TOCSIN_COMMENT_MAX 1023
@@ -45,9 +46,17 @@ const char *tocsin_silence_read(struct tocsin_span body, uint64_t now,
 void tocsin_silence_json(struct tocsin_json *json,
                          const struct tocsin_silence_row *row, uint64_t now);
 
-/* "pending", "active" or "expired" */
-const char *tocsin_silence_state(const struct tocsin_silence_row *row,
-                                 uint64_t now);
+enum tocsin_silence_state {
+    TOCSIN_SILENCE_PENDING,
+    TOCSIN_SILENCE_ACTIVE,
+    TOCSIN_SILENCE_EXPIRED,
+    TOCSIN_SILENCE_STATES
+};
+
+extern const char *const tocsin_silence_states[TOCSIN_SILENCE_STATES];
+
+enum tocsin_silence_state
+tocsin_silence_state(const struct tocsin_silence_row *row, uint64_t now);
 
 /* The silence that the board names for this alert; empty if it has none. */
 struct tocsin_span tocsin_silenced_by(struct tocsin_span silenced,

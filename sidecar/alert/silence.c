@@ -6,7 +6,6 @@
  */
 #include "silence.h"
 
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,7 @@
 struct test {
     struct tocsin_matcher matcher; /* its texts are in `room` */
     char *room;
-    regex_t regex; /* of a pattern that is compiled */
-    bool compiled;
+    struct tocsin_pattern *pattern; /* NULL: a text */
 };
 
 struct silence {
@@ -46,9 +44,7 @@ static void silence_free(struct silence *silence)
         return;
     }
     for (i = 0; i < silence->count; i++) {
-        if (silence->tests[i].compiled) {
-            regfree(&silence->tests[i].regex);
-        }
+        free(silence->tests[i].pattern);
         free(silence->tests[i].room);
     }
     free(silence->texts);
@@ -75,41 +71,26 @@ void silences_release(struct silences *silences)
 
 /* --------------------------------------------------------------- patterns */
 
-/* The pattern matches all of a text or none: "^(...)$". Alone it is tried
- * first: "a)(b" would be good between our parentheses. */
-static int compile(struct test *test, struct err *err)
+static int make_test(struct test *test, const struct tocsin_matcher *matcher,
+                     struct err *err)
 {
-    char pattern[TOCSIN_MATCHER_PATTERN + 8], why[128];
-    int rc, len = (int)test->matcher.value.len;
+    size_t len = matcher->name.len + matcher->value.len;
 
-    snprintf(pattern, sizeof(pattern), "%.*s", len, test->matcher.value.data);
-    rc = regcomp(&test->regex, pattern, REG_EXTENDED | REG_NOSUB);
-    if (rc != 0) {
-        regerror(rc, &test->regex, why, sizeof(why));
-        return err_set(err, ERR_INPUT, "bad pattern \"%s\": %s", pattern, why);
+    test->room = malloc(len + 1);
+    test->pattern =
+        matcher->pattern ? malloc(sizeof(struct tocsin_pattern)) : NULL;
+    if (test->room == NULL || (matcher->pattern && test->pattern == NULL)) {
+        return err_set(err, ERR_SYSTEM, "no memory");
     }
-    regfree(&test->regex);
-    snprintf(pattern, sizeof(pattern), "^(%.*s)$", len,
-             test->matcher.value.data);
-    if (regcomp(&test->regex, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
-        return err_set(err, ERR_INPUT, "bad pattern \"%.*s\"", len,
-                       test->matcher.value.data);
+    /* of a matcher that was cut off a list, the value follows the name */
+    memcpy(test->room, matcher->name.data, len);
+    test->matcher = *matcher;
+    test->matcher.name.data = test->room;
+    test->matcher.value.data = test->room + matcher->name.len;
+    if (matcher->pattern) {
+        tocsin_pattern_compile(test->pattern, matcher->value);
     }
-    test->compiled = true;
     return 0;
-}
-
-/* `value` is followed by '\0'. */
-static bool holds(const struct test *test, const char *value, size_t len)
-{
-    bool equal;
-
-    if (test->matcher.pattern) {
-        equal = regexec(&test->regex, value, 0, NULL, 0) == 0;
-    } else {
-        equal = tocsin_span_eq(test->matcher.value, tocsin_span_of(value, len));
-    }
-    return equal != test->matcher.negative;
 }
 
 static int read_tests(struct silence *silence, struct tocsin_span list,
@@ -117,37 +98,17 @@ static int read_tests(struct silence *silence, struct tocsin_span list,
 {
     char room[TOCSIN_MATCHERS_MAX];
     struct tocsin_matcher matcher;
-    bool any = false;
-    int rc;
+    const char *error = tocsin_matchers_check(list);
 
-    while ((rc = tocsin_matcher_next(&list, &matcher, room)) > 0) {
-        struct test *test = &silence->tests[silence->count];
-        size_t len = matcher.name.len + matcher.value.len;
-
-        if (silence->count == TOCSIN_MATCHERS) {
-            return err_set(err, ERR_LIMIT, "more than %d matchers",
-                           TOCSIN_MATCHERS);
-        }
-        test->room = malloc(len + 1);
-        if (test->room == NULL) {
-            return err_set(err, ERR_SYSTEM, "no memory");
-        }
-        silence->count++;
-        memcpy(test->room, room, len);
-        test->matcher = matcher;
-        test->matcher.name.data = test->room;
-        test->matcher.value.data = test->room + matcher.name.len;
-        if (matcher.pattern && compile(test, err) != 0) {
+    if (error != NULL) {
+        return err_set(err, ERR_INPUT, "%s", error);
+    }
+    while (tocsin_matcher_next(&list, &matcher, room) > 0) {
+        if (make_test(&silence->tests[silence->count++], &matcher, err) != 0) {
             return -1;
         }
-        any = any || !holds(test, "", 0);
     }
-    if (rc < 0) {
-        return err_set(err, ERR_INPUT, "a matcher cannot be read");
-    }
-    return any ? 0
-               : err_set(err, ERR_INPUT,
-                         "one matcher at least must not match the empty text");
+    return 0;
 }
 
 /* -------------------------------------------------------------- commands */
@@ -334,49 +295,38 @@ void silences_sweep(struct silences *silences, uint64_t now)
 
 /* --------------------------------------------------------------- matching */
 
-/* A label's plain value, followed by '\0'; empty if it is not there. */
-static size_t label_of(const struct tocsin_alert *alert,
-                       struct tocsin_span wanted,
-                       char room[TOCSIN_LABELS_MAX + 1])
+/* A label's plain value; empty if it is not there. */
+static struct tocsin_span label_of(const struct tocsin_alert *alert,
+                                   struct tocsin_span wanted,
+                                   char room[TOCSIN_LABELS_MAX])
 {
-    struct tocsin_span rest = alert->labels, name, value = {"", 0}, text;
-    size_t len;
+    struct tocsin_span rest = alert->labels, name, value;
 
     if (tocsin_span_eq(wanted, TOCSIN_SPAN("alertname"))) {
-        value = alert->alertname;
-    } else if (tocsin_span_eq(wanted, TOCSIN_SPAN("severity"))) {
-        value = alert->severity;
-    } else {
-        while (tocsin_pairs_next(&rest, &name, &text)) {
-            if (tocsin_span_eq(name, wanted)) {
-                value = text;
-                break;
-            }
+        return alert->alertname;
+    }
+    if (tocsin_span_eq(wanted, TOCSIN_SPAN("severity"))) {
+        return alert->severity;
+    }
+    while (tocsin_pairs_next(&rest, &name, &value)) {
+        if (tocsin_span_eq(name, wanted) && value.len <= TOCSIN_LABELS_MAX) {
+            return tocsin_span_of(room, tocsin_pct_decode(room, value));
         }
-        len =
-            value.len > TOCSIN_LABELS_MAX ? 0 : tocsin_pct_decode(room, value);
-        room[len] = '\0';
-        return len;
     }
-    len = value.len > TOCSIN_LABELS_MAX ? 0 : value.len;
-    if (len > 0) {
-        memcpy(room, value.data, len);
-    }
-    room[len] = '\0';
-    return len;
+    return TOCSIN_SPAN("");
 }
 
 static bool matches(const struct silence *silence,
                     const struct tocsin_alert *alert)
 {
-    char room[TOCSIN_LABELS_MAX + 1];
+    char room[TOCSIN_LABELS_MAX];
     unsigned i;
 
     for (i = 0; i < silence->count; i++) {
         const struct test *test = &silence->tests[i];
-        size_t len = label_of(alert, test->matcher.name, room);
 
-        if (!holds(test, room, len)) {
+        if (!tocsin_matcher_holds(&test->matcher, test->pattern,
+                                  label_of(alert, test->matcher.name, room))) {
             return false;
         }
     }

@@ -11,7 +11,7 @@
 #include "../base/buf.h"
 #include "../base/err.h"
 
-#define SILENCES_MAX 256
+#define SILENCES_MAX TOCSIN_SILENCES
 
 struct silence;
 

@@ -265,7 +265,8 @@ static void print_silence(const struct tocsin_silence_row *row, bool json,
         return;
     }
     print_cell("", row->id);
-    printf(" %s until %s", tocsin_silence_state(row, clock_now()),
+    printf(" %s until %s",
+           tocsin_silence_states[tocsin_silence_state(row, clock_now())],
            clock_rfc3339(row->ends, until));
     print_cell(" by ", row->author);
     print_cell(": ", row->comment);

@@ -24,8 +24,7 @@ LIBC = {
     "string.h", "strings.h", "time.h",
 }
 
-POSIX = {"regex.h", "sys/random.h",
-         "fcntl.h", "poll.h", "signal.h", "unistd.h", "sys/stat.h"}
+POSIX = {"sys/random.h", "fcntl.h", "poll.h", "signal.h", "unistd.h", "sys/stat.h"}
 
 NGINX = re.compile(r"^ngx_(?!tocsin|http_tocsin)\w+\.h$")
 NGINX_CORE = re.compile(r"^ngx_(config|core|event|event_\w+)\.h$")

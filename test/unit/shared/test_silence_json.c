@@ -46,9 +46,11 @@ START_TEST(a_silence_is_read_encoded_and_shown)
     tocsin_silence_row_encode(&out, &row);
     rest = tocsin_span_of(row_text, out.need);
     ck_assert_int_eq(tocsin_silence_row_next(&rest, &got), 1);
-    ck_assert_str_eq(tocsin_silence_state(&got, NOW - 1), "pending");
-    ck_assert_str_eq(tocsin_silence_state(&got, NOW), "active");
-    ck_assert_str_eq(tocsin_silence_state(&got, got.ends), "expired");
+    ck_assert_int_eq(tocsin_silence_state(&got, NOW - 1),
+                     TOCSIN_SILENCE_PENDING);
+    ck_assert_int_eq(tocsin_silence_state(&got, NOW), TOCSIN_SILENCE_ACTIVE);
+    ck_assert_int_eq(tocsin_silence_state(&got, got.ends),
+                     TOCSIN_SILENCE_EXPIRED);
     tocsin_silence_json(&json, &got, NOW);
     ck_assert(tocsin_out_fits(&to));
     shown[to.need] = '\0';
