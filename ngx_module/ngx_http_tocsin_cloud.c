@@ -8,11 +8,15 @@
 
 
 #define NGX_HTTP_TOCSIN_PROVIDER_MAX  63
+#define NGX_HTTP_TOCSIN_NAMES_MAX     512    /* bytes, in a warning */
 
 
 typedef struct {
     ngx_str_t                 upstream;
     ngx_http_tocsin_place_t  *place;
+    ngx_str_t                 file;     /* where it is written */
+    ngx_uint_t                line;
+    unsigned                  found:1;  /* there is such an upstream */
 } ngx_http_tocsin_named_place_t;
 
 
@@ -35,6 +39,7 @@ static char *ngx_http_tocsin_add_named(ngx_conf_t *cf,
 static char *ngx_http_tocsin_add_network(ngx_conf_t *cf,
     ngx_http_tocsin_clouds_t *clouds, ngx_str_t *text,
     ngx_http_tocsin_place_t *place);
+static size_t ngx_http_tocsin_upstream_names(ngx_conf_t *cf, u_char *buf);
 static ngx_http_tocsin_place_t *ngx_http_tocsin_find(ngx_radix_tree_t *tree,
     in_addr_t addr);
 
@@ -265,8 +270,74 @@ ngx_http_tocsin_add_named(ngx_conf_t *cf, ngx_http_tocsin_clouds_t *clouds,
 
     np->upstream = *name;
     np->place = place;
+    np->file = cf->conf_file->file.name;
+    np->line = cf->conf_file->line;
+    np->found = 0;
 
     return NGX_CONF_OK;
+}
+
+
+/* after all upstreams were asked for their place */
+
+void
+ngx_http_tocsin_check_clouds(ngx_conf_t *cf, ngx_http_tocsin_main_conf_t *tmcf)
+{
+    u_char                          names[NGX_HTTP_TOCSIN_NAMES_MAX];
+    size_t                          len;
+    ngx_uint_t                      i;
+    ngx_http_tocsin_clouds_t       *clouds;
+    ngx_http_tocsin_named_place_t  *np;
+
+    clouds = tmcf->cloud;
+
+    if (clouds == NULL) {
+        return;
+    }
+
+    np = clouds->named.elts;
+
+    for (i = 0; i < clouds->named.nelts; i++) {
+
+        if (np[i].found) {
+            continue;
+        }
+
+        len = ngx_http_tocsin_upstream_names(cf, names);
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"tocsin_cloud upstream:%V\" names no upstream that "
+                      "exists, only a proxy_pass with variables may come to "
+                      "it; there are: %*s in %V:%ui",
+                      &np[i].upstream, len, names, &np[i].file, np[i].line);
+    }
+}
+
+
+static size_t
+ngx_http_tocsin_upstream_names(ngx_conf_t *cf, u_char *buf)
+{
+    u_char                          *p, *last;
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t   **uscfp;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    uscfp = umcf->upstreams.elts;
+
+    p = buf;
+    last = buf + NGX_HTTP_TOCSIN_NAMES_MAX;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        p = ngx_slprintf(p, last, "%s\"%V\"", i ? ", " : "",
+                         &uscfp[i]->host);
+    }
+
+    if (p == buf) {
+        p = ngx_slprintf(p, last, "none");
+    }
+
+    return p - buf;
 }
 
 
@@ -409,6 +480,11 @@ ngx_http_tocsin_place_of_upstream(ngx_http_tocsin_main_conf_t *tmcf,
         if (np[i].upstream.len == name->len
             && ngx_strncasecmp(np[i].upstream.data, name->data, name->len) == 0)
         {
+
+            if (!np[i].found) {
+                np[i].found = 1;
+            }
+
             return np[i].place;
         }
     }

@@ -202,6 +202,8 @@ void ngx_http_tocsin_inflight_leave(ngx_http_tocsin_attempt_t *at);
 
 /* ngx_http_tocsin_cloud.c */
 char *ngx_http_tocsin_cloud(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_tocsin_check_clouds(ngx_conf_t *cf,
+    ngx_http_tocsin_main_conf_t *tmcf);
 ngx_http_tocsin_place_t *ngx_http_tocsin_place_of_peer(
     ngx_http_tocsin_main_conf_t *tmcf, struct sockaddr *sa);
 ngx_http_tocsin_place_t *ngx_http_tocsin_place_of_upstream(

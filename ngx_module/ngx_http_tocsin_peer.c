@@ -118,6 +118,8 @@ ngx_http_tocsin_wrap_upstreams(ngx_conf_t *cf)
 
     tmcf->upstreams = upstreams;
 
+    ngx_http_tocsin_check_clouds(cf, tmcf);
+
     return NGX_OK;
 }
 

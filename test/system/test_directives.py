@@ -42,7 +42,11 @@ GOOD = [
     http("tocsin_cloud 10.0.0.0/8 aws;"),
     http("tocsin_cloud 10.1.2.3 azure westeurope;"),
     http("tocsin_cloud fd00::/8 gcp europe-west4 europe-west4-a;"),
-    http("tocsin_cloud upstream:api my_own_2 'New York' rack-7;"),
+    http("tocsin_cloud upstream:api my_own_2 'New York' rack-7;"
+         " upstream api { server 127.0.0.1:1; }"),
+    http("tocsin_cloud upstream:127.0.0.1:81 aws; tocsin_cloud upstream:LOCAL"
+         " gcp; upstream local { server 127.0.0.1:1; } server { listen @port2@;"
+         " location / { proxy_pass http://127.0.0.1:81; } }"),
     http("tocsin_cloud 10.0.0.0/8 alibaba_cloud;"
          " tocsin_cloud 10.1.0.0/16 aws;"),
     location("tocsin_route '/api/:id';"),
@@ -160,6 +164,10 @@ WARN = [
     (http("tocsin_cloud 10.0.0.0/8 aliyun;"),
      'provider "aliyun".*usual name is "alibaba_cloud"'),
     (http("tocsin_cloud 10.0.0.1/8 aws;"), "low address bits"),
+    (http("tocsin_cloud upstream:shops aws; upstream shop {"
+          " server 127.0.0.1:1; } upstream pay { server 127.0.0.1:1; }"),
+     r'upstream:shops" names no upstream.*: "shop", "pay" in .*nginx.conf:\d+'),
+    (http("\ntocsin_cloud upstream:x aws;"), "there are: none in .*:"),
 ]
 
 
