@@ -184,7 +184,7 @@ static void put_fact(struct buf *to, const struct text_facts *facts,
 
 static const char *column_name(const struct text_facts *facts)
 {
-    return facts->feature < FEATURE_COUNT ? feature_table[facts->feature].name
+    return facts->feature < FEATURE_COUNT ? feature_table[facts->feature].words
                                           : facts->column;
 }
 
@@ -296,7 +296,7 @@ void text_description(struct buf *to, const struct text_facts *facts)
     text_summary(to, facts);
     buf_puts(to, ".");
     if (row != NULL) {
-        buf_printf(to, " %s is %s.", row->name, row->help);
+        buf_printf(to, " Feature %s: %s.", row->name, row->help);
     }
     buf_puts(to, facts->ended ? " It lasted " : " It has lasted ");
     text_duration(to, facts->now - facts->started);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 const struct feature_row feature_table[FEATURE_COUNT] = {
-#define X(NAME, name, unit, kind, harm, help)                                  \
-    {name, unit, help, KIND_##kind, HARM_##harm},
+#define X(NAME, name, unit, kind, harm, words, help)                           \
+    {name, unit, words, help, KIND_##kind, HARM_##harm},
     FEATURES(X)
 #undef X
 };

@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import re
 import shutil
 
 import pytest
 
 import boards
 from alerting import HTTP, pretend, wait_feed, watch  # noqa: F401
-from harness import wait_until
+from harness import ROOT, wait_until
 
 webdriver = pytest.importorskip("selenium.webdriver")
 
@@ -214,6 +215,16 @@ def test_what_is_open_stays_open(redis, watch, pretend, look):
     tell(redis, **slow(summary="It got worse"))
     page.wait_text(".alert h3", "It got worse")
     assert page.all(".alert details[open]")
+
+
+def test_features_have_the_names_that_alerts_give_them():
+    table = (ROOT / "sidecar/base/feature_table.h").read_text()
+    page = (ROOT / "ngx_module/page/format.js").read_text()
+    told = re.findall(r'X\([A-Z_0-9]+, "(\w+)", "[^"]*", \w+, \w+,[\s\\]*'
+                      r'"([^"]+)",', table)
+    page = page[page.index("FEATURES = {"):page.index("};")]
+    assert len(told) == 13
+    assert dict(re.findall(r'(\w+): "([^"]+)"', page)) == dict(told)
 
 
 # ------------------------------------------------------------------- hostility

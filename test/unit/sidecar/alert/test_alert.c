@@ -59,9 +59,10 @@ START_TEST(all_peers_of_an_upstream_are_the_upstream)
     ck_assert_str_eq(told->labels, "cloud_provider=aws,cloud_region=us-east-1,"
                                    "upstream=shop");
     ck_assert_str_eq(told->name, "LatencyHigh");
-    ck_assert_ptr_nonnull(strstr(told->summary, "aws us-east-1 shop: "
-                                                "latency_p95 812 ms, expected "
-                                                "95 ms to 140 ms (3 peers)"));
+    ck_assert_ptr_nonnull(strstr(told->summary,
+                                 "aws us-east-1 shop: "
+                                 "95th percentile latency 812 ms, expected "
+                                 "95 ms to 140 ms (3 peers)"));
     ck_assert_ptr_nonnull(strstr(told->description, "Retries hide it"));
     town_free(town);
 }

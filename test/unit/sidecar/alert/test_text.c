@@ -89,8 +89,8 @@ START_TEST(a_summary_is_one_line_that_says_it_all)
     struct text_facts of = facts();
 
     ck_assert_str_eq(summary(&of),
-                     "aws us-east-1: latency_p95 812 ms, expected 95 ms to "
-                     "140 ms (upstream shop, 3 peers)");
+                     "aws us-east-1: 95th percentile latency 812 ms, expected "
+                     "95 ms to 140 ms (upstream shop, 3 peers)");
     of.feature = FEATURE_ERRORS;
     of.unit = "1";
     of.observed = 0.12;
@@ -98,8 +98,8 @@ START_TEST(a_summary_is_one_line_that_says_it_all)
     of.high = 0.012;
     of.peers = 1;
     of.upstream = TOCSIN_SPAN("");
-    ck_assert_str_eq(summary(&of), "aws us-east-1: errors 12 %, expected at "
-                                   "most 1.2 % (1 peer)");
+    ck_assert_str_eq(summary(&of), "aws us-east-1: server errors 12 %, "
+                                   "expected at most 1.2 % (1 peer)");
     of = facts();
     of.feature = FEATURE_RATE;
     of.unit = "1/s";
@@ -127,7 +127,7 @@ START_TEST(a_description_says_since_when_and_how_sure)
     ck_assert_ptr_nonnull(strstr(buf.data, "10^5 ticks (score 63)"));
     ck_assert_ptr_nonnull(strstr(buf.data, "Clients see it."));
     ck_assert_ptr_nonnull(
-        strstr(buf.data, "latency_p95 is 95th percentile of duration."));
+        strstr(buf.data, "Feature latency_p95: 95th percentile of duration."));
     buf_release(&buf);
 }
 END_TEST

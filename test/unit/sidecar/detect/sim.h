@@ -55,7 +55,7 @@ static struct model_shape sim_shape = {
 };
 
 static const enum feature sim_columns[FEATURE_COUNT] = {
-#define X(NAME, name, unit, kind, harm, help) FEATURE_##NAME,
+#define X(NAME, name, unit, kind, harm, words, help) FEATURE_##NAME,
     FEATURES(X)
 #undef X
 };
