@@ -3,16 +3,14 @@
 import { evidenceChart } from "./chart.js";
 import { byId, el, outside, setText, shape } from "./dom.js";
 import { clock, duration, featureName, moment, NONE, providerName, quantity } from "./format.js";
+import { Silencing } from "./silencing.js";
+import { seconds } from "./time.js";
 
 const PLACE = ["cloud_provider", "cloud_region", "cloud_availability_zone"];
 const TITLES = {
     cloud_provider: "cloud", cloud_region: "region",
     cloud_availability_zone: "zone",
 };
-
-export function seconds(text) {
-    return Date.parse(text) / 1000;
-}
 
 export function severityOf(alert) {
     const severity = alert.labels.severity;
@@ -87,13 +85,14 @@ function parts(list, open) {
         el("table", { class: "parts" }, el("tbody", null, rows)));
 }
 
-function body(alert, open) {
+function body(alert, open, top, bottom) {
     const { summary, description } = alert.annotations;
     // it may begin with the summary, which stands above already
     const text = description.startsWith(summary)
         ? description.slice(summary.length).replace(/^[.\s]+/, "") : description;
 
     return el("div", { class: "body" },
+        top,
         tags(alert.labels),
         text && el("p", { class: "soft" }, outside(text)),
         measure(alert.tocsin),
@@ -101,10 +100,27 @@ function body(alert, open) {
         parts(alert.tocsin.parts, open),
         el("p", { class: "soft" }, el("small", null,
             "alert ", outside(alert.labels.alertname), ", judged by model ",
-            outside(alert.tocsin.model || NONE))));
+            outside(alert.tocsin.model || NONE))),
+        bottom);
 }
 
-function card(alert, open) {
+// Who silenced it, until when, why.
+function hushed(alert, silence) {
+    return alert.status.silencedBy.length !== 0
+        && el("p", { class: "hushed" }, "Silenced", silence ? [" by ",
+            outside(silence.createdBy), " until " + moment(seconds(silence.endsAt)) + ": ",
+            outside(silence.comment || "no comment")] : null);
+}
+
+function hushing(alert, silencing) {
+    return silencing && alert.status.silencedBy.length === 0 && el("p", null, el("button", {
+        type: "button", class: "plain", onclick: () => silencing.open(alert),
+        "aria-haspopup": "dialog",
+        "aria-label": "Silence: " + (alert.annotations.summary || alert.labels.alertname),
+    }, "Silence …"));
+}
+
+function card(alert, open, silence, silencing) {
     const severity = severityOf(alert);
     const pending = alert.tocsin.state === "pending";
 
@@ -117,13 +133,14 @@ function card(alert, open) {
     el("p", { class: "age" },
         el("b", { "data-since": seconds(alert.startsAt) }, NONE),
         el("span", { class: "severity" }, pending ? "not sure yet" : alert.labels.severity)),
-    body(alert, open));
+    body(alert, open, hushed(alert, silence), hushing(alert, silencing)));
 }
 
 // Cards stay in place as long as their alert says the same.
 export class Alerts {
     constructor(store) {
         this.store = store;
+        this.silencing = new Silencing(store);
         this.cards = new Map(); // id -> {text, node}
         this.folded = new Map();
     }
@@ -131,29 +148,38 @@ export class Alerts {
     draw() {
         const list = [...this.store.list("firing"), ...this.store.list("pending")];
         const root = byId("alerts");
+        const silenced = this.store.list("suppressed");
 
         this.place(root, list.map((alert) => this.keep(alert)));
+        this.place(byId("silenced"), silenced.map((alert) => this.keep(alert)));
+        this.forget([...list, ...silenced]);
+        byId("silenced-part").hidden = silenced.length === 0;
+        setText(byId("silenced-count"), silenced.length ? String(silenced.length) : "");
         setText(byId("alerts-count"), list.length ? String(list.length) : "");
 
         if (list.length === 0) {
             root.append(el("p", { class: "nothing" },
                 this.store.state && !this.store.state.healthy
                     ? "None is known. Tocsin cannot see at the moment."
-                    : "Nothing is wrong."));
+                    : silenced.length ? "None that is not silenced."
+                        : "Nothing is wrong."));
         }
         this.past();
         this.tick();
     }
 
     keep(alert) {
-        const text = JSON.stringify(alert);
+        const state = this.store.state;
+        const silence = this.store.silences.find((s) => alert.status.silencedBy.includes(s.id));
+        const silencing = state && state.silences.write ? this.silencing : null;
+        const text = JSON.stringify([alert, silence, Boolean(silencing)]);
         const old = this.cards.get(alert.tocsin.id);
 
         if (old && old.text === text) {
             return old.node;
         }
         const fold = old && old.node.querySelector("[data-fold]");
-        const node = card(alert, Boolean(fold && fold.open));
+        const node = card(alert, Boolean(fold && fold.open), silence, silencing);
 
         this.cards.set(alert.tocsin.id, { text, node });
         return node;
@@ -165,7 +191,10 @@ export class Alerts {
             || nodes.some((node, i) => root.childNodes[i] !== node)) {
             root.replaceChildren(...nodes);
         }
-        const kept = new Set(nodes.map((node) => node.dataset.id));
+    }
+
+    forget(list) {
+        const kept = new Set(list.map((alert) => alert.tocsin.id));
 
         for (const id of this.cards.keys()) {
             if (!kept.has(id)) {
@@ -207,7 +236,7 @@ export class Alerts {
     tick() {
         const now = this.store.now();
 
-        for (const node of byId("alerts").querySelectorAll("[data-since]")) {
+        for (const node of document.querySelectorAll(".alerts [data-since]")) {
             setText(node, duration(now - Number(node.dataset.since)));
         }
     }

@@ -4,6 +4,7 @@
 import { Alerts } from "./alerts.js";
 import { byId } from "./dom.js";
 import { Series } from "./series.js";
+import { Silences } from "./silences.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
 
@@ -36,7 +37,8 @@ function theme() {
 theme();
 
 const store = new Store(new URL(".", import.meta.url), () => draw());
-const parts = [new Status(store), new Alerts(store), new Series(store)];
+const parts = [new Status(store), new Alerts(store), new Silences(store),
+    new Series(store)];
 
 let due = false;
 

@@ -19,6 +19,8 @@ function verdict(store) {
     }
     const firing = store.list("firing");
     const pending = store.list("pending");
+    const silenced = store.list("suppressed").length;
+    const hushed = silenced ? ` ${silenced} more ${silenced === 1 ? "is" : "are"} silenced.` : "";
     const blind = s.healthy ? "" : " Tocsin is blind at the moment: " + s.reasons.join(", ") + ".";
 
     if (firing.length !== 0) {
@@ -29,10 +31,14 @@ function verdict(store) {
         const many = firing.length === 1 ? "" : firing.length + " alerts. ";
 
         return [state, word, many + (worst.annotations.summary || worst.labels.alertname)
-            + "." + blind];
+            + "." + hushed + blind];
     }
     if (!s.healthy) {
         return ["blind", "Blind", s.reasons.join(", ") + ". No alert is known."];
+    }
+    if (silenced !== 0) {
+        return ["quiet", "Silenced", `${silenced} ${silenced === 1 ? "alert is" : "alerts are"} silenced.`
+            + (pending.length === 0 ? "" : ` ${pending.length} suspected, not sure yet.`)];
     }
     return ["quiet", "All quiet", pending.length === 0
         ? "Everything behaves as it should."
@@ -47,6 +53,7 @@ function figures(s) {
     return [
         item("Critical", count(a.critical)), item("Warning", count(a.warning)),
         item("Info", count(a.info + a.other)), item("Pending", count(a.pending)),
+        ...(a.suppressed ? [item("Silenced", count(a.suppressed))] : []),
     ];
 }
 

@@ -6,6 +6,11 @@ const POLL = 3000;
 const SERIES = 3000;      // ms between looks at the series
 const KEEP = 12 * 3600;   // s that resolved alerts stay on the page
 
+// pending, firing or resolved; suppressed: nobody is told of it
+export function stateOf(alert) {
+    return alert.status.state === "suppressed" ? "suppressed" : alert.tocsin.state;
+}
+
 export class Store {
     constructor(base, changed) {
         this.base = base;
@@ -13,6 +18,8 @@ export class Store {
         this.alerts = new Map();
         this.state = null;
         this.series = null;
+        this.silences = [];
+        this.version = null;        // of the silences that we know
         this.offset = 0;            // our clock to the server's, s
         this.heard = 0;             // ms: the last news of any kind
         this.contact = Date.now();  // ms: since when there is (no) contact
@@ -65,8 +72,61 @@ export class Store {
                 this.alerts.delete(id);
             }
         }
+        if (state.silences.version !== this.version) {
+            this.version = state.silences.version;
+            this.hush();
+        }
         this.changed();
         this.look();
+    }
+
+    // Silences are fetched when the state says that they are others; and the
+    // alerts, for what is silenced comes with no news of its own.
+    async hush() {
+        const version = this.version;
+
+        try {
+            const [silences, alerts] = await Promise.all([
+                this.get("api/v2/silences"),
+                this.get("api/v2/alerts?resolved=true"),
+            ]);
+            this.silences = silences;
+            for (const alert of alerts) {
+                const known = this.alerts.get(alert.tocsin.id);
+
+                if (!known || Date.parse(known.updatedAt) <= Date.parse(alert.updatedAt)) {
+                    this.alerts.set(alert.tocsin.id, alert);
+                }
+            }
+            this.changed();
+        } catch (error) {
+            if (this.version === version) {
+                this.version = null; // the next state asks again
+            }
+        }
+    }
+
+    silence(body) {
+        return this.ask("POST", "api/v2/silences", body);
+    }
+
+    expire(id) {
+        return this.ask("DELETE", "api/v2/silence/" + encodeURIComponent(id));
+    }
+
+    // What nginx refuses it says as a mere string.
+    async ask(method, path, body) {
+        const answer = await fetch(new URL(path, this.base), {
+            method, cache: "no-store", signal: AbortSignal.timeout(10000),
+            headers: body ? { "Content-Type": "application/json" } : {},
+            body: body && JSON.stringify(body),
+        });
+        if (!answer.ok) {
+            const said = await answer.json().catch(() => null);
+
+            throw new Error(typeof said === "string" ? said
+                : "nginx answers " + answer.status);
+        }
     }
 
     watch() {
@@ -132,7 +192,7 @@ export class Store {
         const order = { critical: 0, warning: 1, info: 2 };
         const rank = (a) => order[a.labels.severity] ?? 3;
         return [...this.alerts.values()]
-            .filter((a) => a.tocsin.state === state)
+            .filter((a) => stateOf(a) === state)
             .sort((a, b) => (state === "resolved"
                 ? Date.parse(b.endsAt) - Date.parse(a.endsAt)
                 : rank(a) - rank(b)
