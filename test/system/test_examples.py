@@ -4,7 +4,10 @@ import json
 import re
 import subprocess
 
-from harness import ROOT, Nginx, Redis, wait_until
+from redis import exceptions as redis_errors
+
+from harness import ROOT, Nginx, Redis, tocsin, wait_until
+from test_silence import listed, post, silence
 
 CONF = ROOT / "conf"
 
@@ -14,7 +17,7 @@ tocsin_redis @redis@ user=tocsin-nginx password_file=@password@;
 server {
     listen @port@;
     location / { return 200 "ok"; }
-    location /_alerts { tocsin off; tocsin_alerts; }
+    location /_alerts { tocsin off; tocsin_alerts write=on; }
 }
 """
 
@@ -52,29 +55,46 @@ def test_acl_is_enough_for_both(directory, running, start_nginx,
     redis = acl_redis(directory, running)
     nginx = start_nginx(SITE, redis=redis.url,
                         password=secret(directory, "secret1"))
-    start_sidecar(redis, {"redis": {
+    sidecar = start_sidecar(redis, {"redis": {
         "username": "tocsin-sidecar",
         "password_file": str(secret(directory, "secret2"))}})
     assert nginx.get("/").status == 200
     redis.wait_entries("tocsin:request", 1)
     wait_until(lambda: re.search(r"^tocsin_series 1$", nginx.get(
         "/_alerts/metrics").text, re.M), 30, "the board in nginx")
+    for made in (post(nginx, silence()).json()["silenceID"],
+                 tocsin("silence", "add", "-c",
+                        str(sidecar.dir / "tocsin.yaml"), "a=b").stdout):
+        wait_until(lambda: made.strip() in listed(nginx), what="the silence")
+    for verb in ("status", "alerts"):
+        assert tocsin(verb, "-c", str(sidecar.dir / "tocsin.yaml")
+                      ).returncode == 0
     assert denied(redis) == []
 
 
 def test_acl_keeps_them_apart(directory, running):
     redis = acl_redis(directory, running)
-    one = redis.connect(username="tocsin-nginx", password="secret1")
-    one.xadd("tocsin:request", {"a": "b"})
-    for command in (["SET", "x", "1"], ["XADD", "other", "*", "a", "b"],
-                    ["DEL", "tocsin:request"], ["CONFIG", "GET", "*"],
-                    ["XTRIM", "tocsin:request", "MAXLEN", "0"]):
+    nginx = redis.connect(username="tocsin-nginx", password="secret1")
+    sidecar = redis.connect(username="tocsin-sidecar", password="secret2")
+    for key in ("request", "request:{7}", "upstream", "beat", "commands"):
+        nginx.xadd(f"tocsin:{key}", {"a": "b"})
+    for one, command in (
+            *((who, command) for who in (nginx, sidecar) for command in (
+                ["SET", "x", "1"], ["XADD", "other", "*", "a", "b"],
+                ["DEL", "tocsin:request"], ["CONFIG", "GET", "*"],
+                ["XTRIM", "tocsin:request", "MAXLEN", "0"])),
+            # neither forges what is the other's to say
+            (nginx, ["XADD", "tocsin:alerts", "*", "a", "b"]),
+            (nginx, ["XADD", "tocsin:board", "*", "a", "b"]),
+            (nginx, ["XREAD", "STREAMS", "tocsin:request", "0"]),
+            (nginx, ["XREAD", "STREAMS", "tocsin:commands", "0"]),
+            (sidecar, ["XADD", "tocsin:request", "*", "a", "b"]),
+            (sidecar, ["XADD", "tocsin:beat", "*", "a", "b"])):
         try:
             one.execute_command(*command)
-        except Exception as e:
-            assert "permissions" in str(e), e
-        else:
-            raise AssertionError(f"{command} was let through")
+        except redis_errors.NoPermissionError:
+            continue
+        raise AssertionError(f"{command} was let through")
     redis.client.acl_log_reset()
 
 

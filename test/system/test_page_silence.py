@@ -122,7 +122,7 @@ def test_the_dialog_by_keyboard(redis, open_page):
     press(page, "being repaired")
     page.all("[name=author]")[0].send_keys("ada", Keys.ENTER)
     page.wait_text("#said", "Silenced for 2 h")
-    assert page.all("dialog") == []
+    wait_until(lambda: page.all("dialog") == [])
     (made,) = commands(redis)
     assert made["what"] == "silence" and made["via"] == "http"
     assert made["author"] == "ada" and made["comment"] == "being repaired"

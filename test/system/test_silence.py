@@ -8,11 +8,10 @@ import subprocess
 
 import pytest
 
-from boards import Pretender, alert
+from alerting import metrics, state
+from boards import Pretender, alert, now, percent
 from client import exchange
 from harness import tocsin, wait_until
-from receivers import Webhook
-from test_notify import Scene
 
 HTTP = """
 tocsin_redis @redis@ timeout=1s;
@@ -315,83 +314,6 @@ def command(sidecar, verb, *args):
                   *args)
 
 
-@pytest.fixture
-def scene(redis, start_sidecar):
-    return lambda notify: Scene(redis, start_sidecar, notify)
-
-
-def shown(sidecar):
-    """Silences as the command line shows them, by id."""
-    done = command(sidecar, "list", "--all", "--json")
-    assert done.returncode == 0, done.stderr
-    return {s["id"]: s for s in json.loads(done.stdout)}
-
-
-def silence_now(sidecar, *args):
-    done = command(sidecar, "add", *args)
-    assert done.returncode == 0, done.stderr
-    id = done.stdout.strip()
-    wait_until(lambda: id in shown(sidecar), what="the silence")
-    return id
-
-
-def silenced(redis):
-    (_, fields), = redis.client.xrevrange("tocsin:board", count=1)
-    pairs = fields["silenced"].split(",") if fields["silenced"] else []
-    return dict(pair.split("=") for pair in pairs)
-
-
-def test_nobody_is_told_until_it_ends(scene, running, redis):
-    hook = running(Webhook())
-    s = scene({"webhook": [{"url": hook.url}]})
-    id = silence_now(s.sidecar, "--comment", "repair", "upstream=~sh.p")
-    fired = s.break_it()
-    wait_until(lambda: silenced(redis) == {fired["id"]: id},
-               what="a suppressed alert")
-    s.traffic.run(5)
-    assert hook.posts == []
-    s.sidecar.stop()
-    s.sidecar.start()
-    before = len(s.told("firing"))
-    s.traffic.follow(lambda: len(s.told("firing")) > before, 60)
-    assert silenced(redis) == {fired["id"]: id}
-    assert hook.posts == []
-    done = command(s.sidecar, "expire", id)
-    assert done.returncode == 0, done.stderr
-    wait_until(lambda: hook.posts, what="the word that it fires")
-    assert hook.bodies[0]["status"] == "firing"
-    wait_until(lambda: silenced(redis) == {}, what="a board that says so")
-    assert shown(s.sidecar)[id]["status"]["state"] == "expired"
-    s.mend_it()
-    wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
-               what="the end")
-
-
-def test_it_ends_by_itself(scene, running, redis):
-    hook = running(Webhook())
-    s = scene({"webhook": [{"url": hook.url}]})
-    silence_now(s.sidecar, "--duration", "8s", "peer=~10.*", "route!=/x")
-    s.break_it()
-    wait_until(lambda: hook.posts, 30, what="the word that it fires")
-    (silence,) = shown(s.sidecar).values()
-    assert silence["status"]["state"] == "expired"
-
-
-def test_a_silence_that_begins_while_it_fires(scene, running,
-                                              redis):
-    hook = running(Webhook())
-    s = scene({"webhook": [{"url": hook.url}]})
-    fired = s.break_it()
-    wait_until(lambda: hook.posts, what="the word that it fires")
-    silence_now(s.sidecar, "alertname=" + fired["alertname"])
-    told, before = len(hook.posts), len(s.told("firing"))
-    s.traffic.follow(lambda: len(s.told("firing")) > before, 60)
-    assert len(hook.posts) == told
-    s.mend_it()  # those who know of it hear that it is over
-    wait_until(lambda: hook.bodies[-1]["status"] == "resolved",
-               what="the end")
-
-
 def test_the_command_line_refuses(redis, start_sidecar):
     sidecar = start_sidecar(redis, {"model": {"train": False}})
     for args, words in (
@@ -406,10 +328,19 @@ def test_the_command_line_refuses(redis, start_sidecar):
     assert command(sidecar, "list").stdout == "no silences\n"
 
 
-def test_the_page_shows_what_is_suppressed(redis, site, running):
+def row(number, ends, starts=0):
+    """A line of `silences` in a snapshot."""
+    return "\t".join([f"{number:08x}-0000-4000-8000-000000000000", str(starts),
+                      str(ends), "1", "ada", "", percent("a=eq=b")]) + "\n"
+
+
+def test_what_is_suppressed_is_marked_and_counted(redis, site, running):
     redis.client.xadd("tocsin:alerts", alert(id="a-1"))
     redis.client.xadd("tocsin:alerts", alert(id="b-1", fingerprint="b"))
-    running(Pretender(redis, active="a-1,b-1", silenced="a-1=the-silence"))
+    later = now() + 3600 * 1000000
+    running(Pretender(
+        redis, active="a-1,b-1", silenced="a-1=the-silence",
+        silences=row(1, later) + row(2, later, later - 1) + row(3, 1)))
 
     def found(query=""):
         got = site.get("/_alerts/api/v2/alerts" + query).json()
@@ -419,4 +350,78 @@ def test_the_page_shows_what_is_suppressed(redis, site, running):
     assert found()["a-1"]["state"] == "suppressed"
     assert found()["a-1"]["silencedBy"] == ["the-silence"]
     assert found()["b-1"]["state"] == "active"
+    assert found()["b-1"]["silencedBy"] == []
     assert list(found("?silenced=false")) == ["b-1"]
+
+    said = state(site)
+    assert said["alerts"]["suppressed"] == said["alerts"]["firing"] == 1
+    assert said["alerts"]["critical"] == 1
+    assert [said["silences"][s] for s in ("active", "pending", "expired")] \
+        == [1, 1, 1]
+    assert said["silences"]["write"] is True
+    closed = site.get("/closed/api/v2/status").json()["tocsin"]["silences"]
+    assert closed["write"] is False and "user" not in closed
+
+    counted = metrics(site)
+    assert counted['tocsin_alerts{state="suppressed",severity="critical"}'] == 1
+    assert counted['tocsin_alerts{state="firing",severity="critical"}'] == 1
+    for name in ("active", "pending", "expired"):
+        assert counted[f'tocsin_silences{{state="{name}"}}'] == 1
+    done = subprocess.run(["promtool", "check", "metrics"],
+                          input=site.get("/_alerts/metrics").text,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def amtool(*args):
+        done = subprocess.run(
+            ["amtool", f"--alertmanager.url={site.url('/_alerts')}", "alert",
+             "query", "-o", "json", *args], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return {a["status"]["state"] for a in json.loads(done.stdout)}
+
+    assert amtool("--silenced") == {"suppressed"}
+    assert amtool("--active") == {"active"}
+
+
+def test_the_state_tells_when_silences_change(redis, site, running):
+    sidecar = running(Pretender(redis))
+
+    def version():
+        return state(site)["silences"]["version"]
+
+    wait_until(lambda: state(site)["healthy"], what="the sidecar")
+    before = version()
+    sidecar.fields["silences"] = row(1, now() + 3600 * 1000000)
+    wait_until(lambda: version() != before, what="another version")
+    before = version()
+    sidecar.fields["silenced"] = "a-1=x"
+    wait_until(lambda: version() != before, what="another version")
+
+
+def test_there_is_an_end_to_silences(redis, site, running):
+    later = now() + 3600 * 1000000
+    sidecar = running(Pretender(redis, silences="".join(
+        row(i, later) for i in range(256))))
+    wait_until(lambda: len(listed(site)) == 256, what="all")
+    reply = post(site, silence())
+    assert reply.status == 400 and "256 silences already" in reply.json()
+    changed = silence(id="00000001-0000-4000-8000-000000000000")
+    assert post(site, changed).status == 200
+    sidecar.fields["silences"] = row(1, 1) + "".join(
+        row(i, later) for i in range(2, 257))
+    wait_until(lambda: post(site, silence()).status == 200, what="room")
+
+
+def test_a_refused_body_is_not_the_next_request(redis, site):
+    body = b"DELETE /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+    for path, headers in ((ALL, "Content-Type: text/plain"),
+                          ("/closed/api/v2/silences", "Accept: */*"),
+                          (ALL, "Origin: http://evil.example")):
+        said = exchange(site.port, (
+            f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body +
+            b"GET /_alerts/api/v2/receivers HTTP/1.1\r\nHost: x\r\n"
+            b"Connection: close\r\n\r\n")
+        assert said.count(b"HTTP/1.1 ") == 2, said
+        assert b'[{"name":"tocsin"}]' in said
+    assert redis.entries("tocsin:commands") == []
