@@ -58,7 +58,7 @@ UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
 .PHONY: all module tocsin unit test system deps lint check-layers check-format \
-        model demo bench install uninstall clean help docs check-docs
+        model demo lab bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
 all: module tocsin          ## build the module and the sidecar
@@ -268,6 +268,13 @@ demo:                       ## four simulated clouds, a fault, an alert (CHECK=1
 	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
 	@$(SUBMAKE) all
 	@$(SYSTEM_ENV) $(PYTHON) test/lab/demo.py $(if $(CHECK),--check) $(DEMO)
+
+# `make lab SCENARIO=region_slow`, or several, or all (an hour).
+SCENARIO ?= region_slow
+lab:                        ## play scenarios and judge (SCENARIO=all)
+	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
+	@$(SUBMAKE) all
+	@$(SYSTEM_ENV) $(PYTHON) test/lab/lab.py $(SCENARIO)
 
 clean:                      ## remove what was built
 	rm -rf $(BUILD)

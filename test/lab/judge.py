@@ -165,9 +165,9 @@ class Judge:
         return verdict
 
     def false_alarms(self, alerts, shift=0.0):
-        """Alerts that began while nothing was wrong."""
+        """Alerts that began while nothing was wrong, or nothing of matter."""
         return [
             seen for seen in alerts
             if not any(f.at + shift <= seen.t <= f.end + shift + SETTLE
-                       for f in self.scenario.faults)
+                       for f in self.scenario.faults if not f.quiet)
         ]

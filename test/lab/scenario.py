@@ -1,6 +1,11 @@
 """Scenarios: who is there, how it behaves, and what breaks when.
 
     name, seed
+    like:    another scenario, beside this one: what is not given is as there,
+             except its faults
+    seconds: how long it lasts; default: until all has settled after the last
+             fault
+    hard:    true for a fault that nobody should miss or wait for
     load:    rate (requests a second), day (seconds), rhythm (share of rate)
     clouds:  provider -> region -> {latency (ms), spread, errors, peers}
     routes:  [{server, path, cloud, weight}]; each is served by an upstream in
@@ -20,11 +25,12 @@ leaves out, it means all of. A phase lasts `for` seconds and changes any of
     rate      factor of the load on the routes meant (0: silence)
 
 `expect` is what an alert should name: labels and a list of features. Left
-out, it is the cloud and region of `where`.
+out, it is the cloud and region of `where`. `quiet`: there should be none.
 """
 
 import dataclasses
 import math
+import pathlib
 
 import yaml
 
@@ -82,6 +88,7 @@ class Fault:
     where: dict
     phases: list  # of (seconds, behaviour)
     expect: dict
+    quiet: bool = False  # nobody should be told
 
     @property
     def end(self):
@@ -112,15 +119,16 @@ class Fault:
                 words.append(f"{key} {value:.0%}")
             else:
                 words.append(f"{key} {value}")
-        return f"{' '.join(map(str, self.where.values()))}: " \
-               f"{', '.join(words)}"
+        where = " ".join(map(str, self.where.values())) or "everything"
+        return f"{where}: {', '.join(words) or 'as ever'}"
 
 
 class Scenario:
     def __init__(self, data, origin="scenario"):
         self.origin = origin
-        self._known(data, {"name", "seed", "load", "clouds", "routes",
-                           "faults"}, "a scenario")
+        self._known(data, {"name", "seed", "seconds", "hard", "load", "clouds",
+                           "routes", "faults"}, "a scenario")
+        self.seconds, self.hard = data.get("seconds"), data.get("hard", False)
         self.name = data["name"]
         self.seed = data.get("seed", 1)
         load = {"rate": 400, "day": 240, "rhythm": 0.0, **data.get("load", {})}
@@ -134,7 +142,12 @@ class Scenario:
     @classmethod
     def load(cls, path):
         with open(path, encoding="utf-8") as f:
-            return cls(yaml.safe_load(f), str(path))
+            data = yaml.safe_load(f)
+        if "like" in data:
+            like = pathlib.Path(path).parent / data.pop("like")
+            with open(like, encoding="utf-8") as f:
+                data = {**yaml.safe_load(f), "faults": [], **data}
+        return cls(data, str(path))
 
     def _known(self, row, names, what):
         unknown = set(row) - set(names)
@@ -163,7 +176,8 @@ class Scenario:
         for phase in phases:
             self._known(phase, set(BEHAVIOUR) | {"for"}, "a phase")
         where = row["where"]
-        expect = row.get("expect") or {
+        quiet = row.get("expect") == "quiet"
+        expect = {} if quiet else row.get("expect") or {
             label: where[key] for key, label in (
                 ("cloud", "cloud_provider"), ("region", "cloud_region"))
             if key in where
@@ -171,7 +185,7 @@ class Scenario:
         return Fault(row["name"], row["at"], where, [
             (p["for"], {k: v for k, v in p.items() if k != "for"})
             for p in phases
-        ], expect)
+        ], expect, quiet)
 
     # -- the network
 

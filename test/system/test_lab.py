@@ -2,13 +2,15 @@
 
 import pathlib
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
 LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 sys.path.insert(0, str(LAB))
 
-from judge import SETTLE, Judge, Seen  # noqa: E402
+from judge import SETTLE, Judge, Seen, Watcher  # noqa: E402
+from lab import Run, summary, tell  # noqa: E402
 from scenario import Scenario, ScenarioError  # noqa: E402
 from stack import nginx_http  # noqa: E402
 
@@ -110,3 +112,57 @@ def test_nginx_takes_the_configuration(scenario, nginx_test, directory):
     code, said = nginx_test(nginx_http(scenario, peers),
                             redis="redis://127.0.0.1:1/0")
     assert code == 0, said
+
+
+# ------------------------------------------------------- lab.py and its chart
+
+SCENARIOS = sorted((LAB / "scenarios").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenarios_can_be_played(path):
+    scenario = Scenario.load(path)
+    peers = scenario.peers(lambda route: 9000 + route)
+    judge = Judge(scenario, peers)
+    names = {p.upstream for p in peers}
+    for fault in scenario.faults:
+        assert judge.touched(fault), f"{fault.name} breaks nothing"
+        assert fault.expect.get("upstream", peers[0].upstream) in names
+        assert fault.quiet or fault.phases[0][1], f"{fault.name} does nothing"
+    assert scenario.faults or scenario.seconds
+
+
+def test_what_should_be_quiet_is_a_false_alarm():
+    scenario = Scenario.load(LAB / "scenarios" / "rate_doubles.yaml")
+    (fault,) = scenario.faults
+    judge = Judge(scenario, scenario.peers(lambda route: 9000 + route))
+    alert = seen(fault.at + 5)
+    assert judge.false_alarms([alert]) == [alert]
+
+
+def test_a_run_is_told_and_drawn(scenario, judge, capsys):
+    run = Run(scenario)
+    run.judge, run.watcher = judge, Watcher("http://127.0.0.1:1")
+    run.watcher.seen = [seen(65), seen(10, {"cloud_provider": "<aws>"})]
+    run.scores = {"gcp": [(1.0, 0.0), (65.0, 90.0)]}
+    run.seconds, run.totals = 150.0, {"sent": 1, "failed": 0}
+    figures = run.figures()
+    assert figures["faults"][0]["found"] and figures["false_alarms"]
+    tell(figures)
+    assert summary([figures]) is True
+    said = capsys.readouterr().out
+    assert "after 5.0 s, LatencyHigh gcp europe-west4" in said
+    assert "recall              1.00 (1 of 1 faults)" in said
+    assert "false alarms        1 (24.0 an hour)" in said
+    drawn = ElementTree.fromstring(run.chart())
+    titles = [e.text for e in drawn.iter("{http://www.w3.org/2000/svg}title")]
+    assert "gcp" in titles and "LatencyHigh gcp europe-west4" in titles
+
+
+def test_a_missed_fault_fails_the_lab(scenario, judge, capsys):
+    run = Run(scenario)
+    run.judge, run.watcher = judge, Watcher("http://127.0.0.1:1")
+    run.watcher.seen, run.scores = [], {}
+    run.seconds, run.totals = 150.0, {"sent": 1, "failed": 0}
+    assert summary([run.figures()]) is False
+    assert "recall              0.00" in capsys.readouterr().out
