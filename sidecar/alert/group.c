@@ -20,6 +20,9 @@
  * than a narrower: a region with one upstream says less than that upstream
  * does. (An upstream with one peer is named rather than the peer.)
  *
+ * Silence is the other way round: it begins with those who ask. Attempts that
+ * fall silent because a route does are not to blame for it.
+ *
  * While the parts disagree, narrower series may still be on their way into
  * alarm: an orphan waits PATIENCE ticks for a better explanation before it is
  * told on its own.
@@ -244,6 +247,27 @@ static bool users_of_upstream_agree(const struct group *group,
     return true;
 }
 
+/* Routes that used it ask for nothing any more. */
+static bool users_are_silent(const struct standings *standings,
+                             const struct identity *who)
+{
+    bool silent = false;
+    uint32_t slot;
+
+    for (slot = 0; slot < standings->max; slot++) {
+        const struct standing *user = at(standings, slot);
+
+        if (user != NULL && user->identity->scope == SCOPE_ROUTE &&
+            group_linked(user->identity, who)) {
+            if (user->requests > 0) {
+                return false;
+            }
+            silent = true;
+        }
+    }
+    return silent;
+}
+
 static bool is_possible(const struct group *group,
                         const struct standings *standings,
                         const struct standing *row)
@@ -258,6 +282,9 @@ static bool is_possible(const struct group *group,
     if (who->of_requests) {
         return users_agree(tally, SCOPE_PEER) &&
                users_agree(tally, SCOPE_UPSTREAM);
+    }
+    if (row->feature == FEATURE_RATE && users_are_silent(standings, who)) {
+        return false;
     }
     users = users_agree(tally, SCOPE_ROUTE);
     if (who->scope == SCOPE_PEER) {

@@ -152,6 +152,40 @@ START_TEST(a_route_alone_is_told_alone)
 }
 END_TEST
 
+/* The upstream, its region and its cloud fall silent before the route does. */
+static void silence_of_search(struct town *town, uint64_t weight)
+{
+    town->series[town_find(town, "server=www,route=/search")].aggregate.weight =
+        weight;
+    town_set(town, "search", FEATURE_RATE, true);
+    town_set(town, "us-c1", FEATURE_RATE, true);
+    town_set(town, "cloud_provider=gcp", FEATURE_RATE, true);
+    town_set(town, "route=/search", FEATURE_RATE, false);
+}
+
+START_TEST(silence_begins_with_those_who_ask)
+{
+    struct town *town = town_create();
+
+    silence_of_search(town, 0);
+    town_run(town, 2);
+    town_set(town, "route=/search", FEATURE_RATE, true);
+    ck_assert_ptr_nonnull(
+        strstr(only_firing(town)->labels, "server=www,route=/search"));
+    town_free(town);
+}
+END_TEST
+
+START_TEST(silence_of_an_upstream_whose_routes_are_asked_is_its_own)
+{
+    struct town *town = town_create();
+
+    silence_of_search(town, 20000);
+    ck_assert_ptr_nonnull(strstr(only_firing(town)->labels, "upstream=search"));
+    town_free(town);
+}
+END_TEST
+
 START_TEST(two_causes_are_two_alerts)
 {
     struct town *town = town_create();
@@ -468,6 +502,9 @@ static void add_groups(TCase *tcase)
     tcase_add_test(tcase, a_region_with_one_upstream_is_told_as_that_upstream);
     tcase_add_test(tcase, one_bad_route_is_not_its_upstreams_fault);
     tcase_add_test(tcase, a_route_alone_is_told_alone);
+    tcase_add_test(tcase, silence_begins_with_those_who_ask);
+    tcase_add_test(tcase,
+                   silence_of_an_upstream_whose_routes_are_asked_is_its_own);
     tcase_add_test(tcase, two_causes_are_two_alerts);
     tcase_add_test(tcase, what_a_retry_hides_is_a_warning_until_clients_see_it);
     tcase_add_test(tcase, it_widens_when_more_peers_follow);
