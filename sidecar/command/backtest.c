@@ -17,6 +17,7 @@
 #include "../base/clock.h"
 #include "../model/scorer.h"
 #include "command.h"
+#include "replay.h"
 #include "track.h"
 
 #define ABREAST 64
@@ -345,25 +346,51 @@ static const char summary[] =
     "these\n"
     "have in common.";
 
+static int run_replay(const char *name, const char *recording,
+                      const char *config_path, const char *model, bool json)
+{
+    struct config config;
+    struct err err;
+
+    if (command_config(config_path, &config) != 0) {
+        return EXIT_FAILED;
+    }
+    if (model != NULL) {
+        snprintf(config.model_path, sizeof(config.model_path), "%s", model);
+    }
+    if (replay(recording, &config, json, &err) != 0) {
+        return command_fail(name, &err);
+    }
+    return EXIT_WELL;
+}
+
 int command_backtest(int argc, char **argv)
 {
     struct backtest backtest = {.name = argv[0]};
-    const char *config_path, *model = NULL;
+    const char *config_path, *model = NULL, *recording = NULL;
+    bool json = false;
     const struct command_option options[] = {
         {"out", "DIR", "where to write (needed)", NULL, &backtest.out},
         {"model", "FILE", "a model other than model.path", NULL, &model},
         {"root", "DIR", "keep the paths of files below DIR", NULL,
          &backtest.root},
         {"quiet", NULL, "print nothing", &backtest.quiet, NULL},
+        {"replay", "FILE", "print the alerts of what tail --record wrote", NULL,
+         &recording},
+        {"json", NULL, "alerts of --replay as one JSON object a line", &json,
+         NULL},
     };
     struct config config;
     struct err err = {0};
     int first = argc, rc;
 
-    rc = command_options(argc, argv, summary, "FILE...", options, 4,
+    rc = command_options(argc, argv, summary, "FILE...", options, 6,
                          &config_path, &first);
     if (rc >= 0) {
         return rc;
+    }
+    if (recording != NULL) {
+        return run_replay(argv[0], recording, config_path, model, json);
     }
     if (backtest.out == NULL || first == argc) {
         fprintf(stderr,

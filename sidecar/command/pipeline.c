@@ -261,7 +261,7 @@ static struct series *make_series(struct pipeline *pipeline, struct err *err)
 static struct intake *make_intake(struct pipeline *pipeline, struct err *err)
 {
     const struct config *config = &pipeline->config;
-    struct intake_sink sink = {pipeline, on_event, on_time};
+    struct intake_sink sink = pipeline_entrance(pipeline);
     struct intake_options options = {
         .redis =
             {
@@ -411,6 +411,11 @@ void pipeline_destroy(struct pipeline *pipeline)
 int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err)
 {
     return intake_poll(pipeline->intake, timeout_ms, err);
+}
+
+struct intake_sink pipeline_entrance(struct pipeline *pipeline)
+{
+    return (struct intake_sink){pipeline, on_event, on_time};
 }
 
 int pipeline_failed(const struct pipeline *pipeline, struct err *err)

@@ -28,6 +28,9 @@ void pipeline_destroy(struct pipeline *pipeline);
  * returns. */
 int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err);
 
+/* For events that come from elsewhere than intake: a recording. */
+struct intake_sink pipeline_entrance(struct pipeline *pipeline);
+
 /* The first error of a room behind intake, after which scores can no more be
  * trusted: 0 if there was none. */
 int pipeline_failed(const struct pipeline *pipeline, struct err *err);

@@ -14,6 +14,7 @@
 #include "../base/clock.h"
 #include "../intake/intake.h"
 #include "command.h"
+#include "recording.h"
 
 #define LINE_MAX_BYTES 65536
 #define POLL_MS 200
@@ -23,6 +24,7 @@ struct tail {
     bool wanted[TOCSIN_STREAMS];
     uint64_t left;
     bool bounded;
+    struct recording *recording;
 };
 
 static volatile sig_atomic_t got_end;
@@ -204,7 +206,9 @@ static void on_event(void *ctx, const struct tocsin_event *ev, uint64_t id_ms)
         return;
     }
     tail->left--;
-    if (tail->json) {
+    if (tail->recording != NULL) {
+        recording_add(tail->recording, ev, id_ms);
+    } else if (tail->json) {
         print_json(ev, id_ms);
     } else {
         print_line(ev);
@@ -217,13 +221,13 @@ static void on_time(void *ctx, uint64_t id_ms)
     (void)id_ms;
 }
 
-static int choose(struct tail *tail, int argc, char **argv, int first)
+static int choose(struct tail *tail, bool all, int argc, char **argv, int first)
 {
     unsigned i;
     int at;
 
     for (i = 0; first == argc && i < TOCSIN_STREAMS; i++) {
-        tail->wanted[i] = i != TOCSIN_BEAT;
+        tail->wanted[i] = i != TOCSIN_BEAT || all;
     }
     for (at = first; at < argc; at++) {
         for (i = 0; i < TOCSIN_STREAMS; i++) {
@@ -276,6 +280,25 @@ static int follow(struct tail *tail, const struct config *config,
     return rc;
 }
 
+static int follow_into(struct tail *tail, const struct config *config,
+                       const char *record, uint64_t backlog, struct err *err)
+{
+    struct err ignored;
+    int rc;
+
+    if (record != NULL) {
+        tail->recording = recording_create(record, config->redis_prefix, err);
+        if (tail->recording == NULL) {
+            return -1;
+        }
+    }
+    rc = follow(tail, config, backlog, err);
+    if (recording_close(tail->recording, rc == 0 ? err : &ignored) != 0) {
+        rc = -1;
+    }
+    return rc;
+}
+
 static int take_number(const char *name, const char *text, uint64_t most,
                        uint64_t *to)
 {
@@ -298,11 +321,13 @@ static int take_number(const char *name, const char *text, uint64_t most,
 int command_tail(int argc, char **argv)
 {
     struct tail tail = {.left = 0};
-    const char *count = NULL, *back = "0";
+    const char *count = NULL, *back = "0", *record = NULL;
     const struct command_option options[] = {
         {"json", NULL, "one JSON object a line", &tail.json, NULL},
         {"count", "N", "end after N events", NULL, &count},
         {"back", "SECONDS", "begin so far in the past", NULL, &back},
+        {"record", "FILE", "write them to FILE, beats too: see backtest", NULL,
+         &record},
     };
     const char *config_path;
     struct config config;
@@ -313,7 +338,7 @@ int command_tail(int argc, char **argv)
     rc = command_options(argc, argv,
                          "Follows events as they come, in order; by default "
                          "requests and attempts.",
-                         "[request] [upstream] [beat]", options, 3,
+                         "[request] [upstream] [beat]", options, 4,
                          &config_path, &first);
     if (rc >= 0) {
         return rc;
@@ -322,7 +347,7 @@ int command_tail(int argc, char **argv)
     if ((tail.bounded &&
          take_number("count", count, UINT64_MAX / 2, &tail.left) != 0) ||
         take_number("back", back, 365 * 86400, &seconds) != 0 ||
-        choose(&tail, argc, argv, first) != 0) {
+        choose(&tail, record != NULL, argc, argv, first) != 0) {
         return EXIT_USAGE;
     }
     if (command_config(config_path, &config) != 0) {
@@ -331,6 +356,6 @@ int command_tail(int argc, char **argv)
     log_set_level(LOG_WARN);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    rc = follow(&tail, &config, seconds * CLOCK_SECOND, &err);
+    rc = follow_into(&tail, &config, record, seconds * CLOCK_SECOND, &err);
     return rc == 0 ? EXIT_WELL : command_fail(argv[0], &err);
 }

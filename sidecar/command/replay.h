@@ -1,0 +1,13 @@
+/* `tocsin backtest --replay FILE`: a recording through all rooms. */
+#ifndef TOCSIN_COMMAND_REPLAY_H
+#define TOCSIN_COMMAND_REPLAY_H
+
+#include "../config/config.h"
+
+/* Prints each alert as it fires and ends, as text or as JSON, then totals.
+ * The model is fixed: nothing is trained, so the same recording tells the
+ * same. */
+int replay(const char *path, const struct config *config, bool json,
+           struct err *err);
+
+#endif

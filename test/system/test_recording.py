@@ -1,0 +1,102 @@
+"""tocsin tail --record, and backtest --replay: what was lived, told again."""
+
+import json
+import subprocess
+
+import pytest
+
+from harness import MODEL, tocsin, wait_until
+from traffic import Route, Traffic
+
+ROUTES = [
+    Route("/shop", "shop", "aws", "us-east-1"),
+    Route("/find", "find", "gcp", "us-c1"),
+]
+CALM, FAULT, AFTER = 120, 15, 60
+
+
+@pytest.fixture
+def recorded(redis, start_sidecar, tmp):
+    """(recording, alerts that the living sidecar told)."""
+    traffic = Traffic(redis, ROUTES)
+    traffic.run(CALM)
+    traffic.peers["find"][1].latency *= 8
+    traffic.run(FAULT)
+    traffic.peers["find"][1].latency /= 8
+    traffic.run(AFTER)
+    sidecar = start_sidecar(redis, {"model": {"train": False}})
+    wait_until(lambda: int(sidecar.wait_board()["tick"]) // 1000
+               >= traffic.now - 2000, 60, "the sidecar to catch up")
+    entries = sum(redis.client.xlen(f"tocsin:{stream}")
+                  for stream in ("request", "upstream", "beat"))
+    path = tmp / "recording"
+    # the newest millisecond is held back until there is a newer one
+    done = sidecar.run("tail", "--record", path, "--back", "1000",
+                       "--count", str(entries - 1))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return path, sidecar.alerts()
+
+
+def replay(path, *options, model=MODEL):
+    copy = path.parent / "model.pt"
+    copy.write_bytes(model.read_bytes())
+    copy.chmod(0o644)
+    return tocsin("backtest", "--replay", path, "--model", copy, *options)
+
+
+def test_a_replay_tells_what_was_lived(recorded):
+    path, lived = recorded
+    done = replay(path, "--json")
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(a["tocsin"]["id"], a["tocsin"]["state"]) for a in told] == [
+        (a["id"], state) for state in ("firing", "resolved")
+        for a in lived[:1]]
+    assert told[0]["labels"]["peer"] == "10.0.0.2:80"
+    fired = next(a for a in lived if a["state"] == "firing")
+    assert told[0]["annotations"]["summary"] == fired["summary"]
+    assert "1 alerts fired, 1 of them ended" in done.stderr
+    assert replay(path, "--json").stdout == done.stdout, "to the last byte"
+    text = replay(path).stdout.splitlines()
+    assert len(text) == 2 and " firing " in text[0] and "LatencyHigh" in text[0]
+
+
+def test_redis_plays_a_recording(recorded, redis):
+    path, _ = recorded
+    before = redis.entries("tocsin:upstream")
+    redis.client.flushall()
+    with open(path, "rb") as recording:
+        done = subprocess.run(
+            ["redis-cli", "-p", str(redis.port), "--pipe"], stdin=recording,
+            capture_output=True, text=True, timeout=60)
+    assert "errors: 0" in done.stdout
+    after = redis.entries("tocsin:upstream")
+    assert len(after) in (len(before), len(before) - 1)
+    for old, new in zip(before, after):
+        assert old.pop("_id").split("-")[0] == new.pop("_id").split("-")[0]
+        assert new.items() >= old.items()
+
+
+@pytest.mark.parametrize("bytes_, words", [
+    (b"hello", "entry 1: Protocol error"),
+    (b"*1\r\n$4\r\nPING\r\n", "entry 1: expected XADD"),
+    (b"*5\r\n$4\r\nXADD\r\n$3\r\na:b\r\n$1\r\n1\r\n$1\r\nv\r\n$1\r\n1\r\n",
+     "expected a stream of events"),
+    (b"*5\r\n$4\r\nXADD\r\n$9\r\na:request\r\n$1\r\n1\r\n$3\r\nseq\r\n$1\r\nx\r\n",
+     "field seq: bad value x"),
+    (b"*5\r\n$4\r\nXADD\r\n", "the last entry is cut off"),
+])
+def test_what_is_no_recording_is_said(tmp, bytes_, words):
+    path = tmp / "bad"
+    path.write_bytes(bytes_)
+    done = replay(path)
+    assert done.returncode == 1
+    assert str(path) in done.stderr and words in done.stderr
+
+
+def test_a_recording_that_cannot_be_written(redis, tmp):
+    config = tmp / "tocsin.yaml"
+    config.write_text(f"redis: {{url: '{redis.url}'}}\n")
+    done = tocsin("tail", "--record", "/nonexistent/file", "-c", config)
+    assert done.returncode == 1
+    assert "/nonexistent/file.part: No such file" in done.stderr
