@@ -20,9 +20,9 @@
 #include <ngx_event.h>
 #include <ngx_event_connect.h>
 
-#include "../shared/alert_codec.h"
-#include "../shared/event_codec.h"
-#include "../shared/names.h"
+#include <shared/alert_codec.h>
+#include <shared/event_codec.h>
+#include <shared/names.h>
 
 
 #define NGX_TOCSIN_PASSWORD_MAX   1024

@@ -6,7 +6,7 @@
 
 #include "ngx_tocsin_link.h"
 
-#include "../shared/resp.h"
+#include <shared/resp.h>
 
 
 /* from nothing to a link that was greeted: connect, AUTH, SELECT */

@@ -6,7 +6,7 @@
 
 #include "ngx_tocsin_worker.h"
 
-#include "../shared/event_record.h"
+#include <shared/event_record.h>
 
 
 /*

@@ -10,7 +10,7 @@
 
 #include "ngx_tocsin.h"
 
-#include "../shared/ring.h"
+#include <shared/ring.h>
 
 
 /*

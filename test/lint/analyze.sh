@@ -11,7 +11,8 @@ flags_of() {
         flags=(-std=gnu11 -I "$ngx/src/core" -I "$ngx/src/event"
                -I "$ngx/src/event/modules" -I "$ngx/src/os/unix"
                -I "$ngx/src/http" -I "$ngx/src/http/modules"
-               -I "$ngx/src/http/v2" -I "$ngx/objs" -I "${GEN:-build/gen}")
+               -I "$ngx/src/http/v2" -I "$ngx/objs" -I "${GEN:-build/gen}"
+               -I .)
     else
         read -ra flags <<<"${CFLAGS:-}"
         flags+=(-std=c11 -D_GNU_SOURCE '-DTOCSIN_VERSION="lint"')

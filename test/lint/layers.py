@@ -4,7 +4,7 @@
 The rooms are given in the order in which data flows. A room includes shared/,
 sidecar/base/ and the room just before it; base and config include shared/ and
 base; main.c, command/ and tests include what they like. ngx_module/ includes
-nginx, shared/, hiredis' reader, jansson and OpenSSL; its transport files
+nginx, <shared/...>, hiredis' reader, jansson and OpenSSL; its transport files
 (ngx_tocsin_*) nothing of http. shared/ includes libc alone.
 """
 
@@ -28,6 +28,7 @@ POSIX = {"sys/random.h", "fcntl.h", "poll.h", "signal.h", "unistd.h", "sys/stat.
 
 NGINX = re.compile(r"^ngx_(?!tocsin|http_tocsin)\w+\.h$")
 NGINX_CORE = re.compile(r"^ngx_(config|core|event|event_\w+)\.h$")
+NGX_SHARED = re.compile(r"^shared/\w+\.h$")
 NGX_OTHER = re.compile(r"^(hiredis/(read|sds)\.h|jansson\.h|openssl/\w+\.h)$")
 GENERATED = "ngx_http_tocsin_page.h"
 
@@ -70,8 +71,11 @@ def check_system(report, path, layer, line, name):
         if NGINX.match(name):
             report.say(path, line, f"<{name}> is for ngx_module/ alone")
         return
-    if not (NGINX.match(name) or NGX_OTHER.match(name)
-            or name in LIBC | POSIX):
+    if NGX_SHARED.match(name):
+        if not (ROOT / name).is_file():
+            report.say(path, line, f"there is no {name}")
+    elif not (NGINX.match(name) or NGX_OTHER.match(name)
+              or name in LIBC | POSIX):
         report.say(path, line, f"ngx_module/ has no use for <{name}>")
     if path.name.startswith("ngx_tocsin") and NGINX.match(name) \
             and not NGINX_CORE.match(name):
