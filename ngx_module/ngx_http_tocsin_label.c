@@ -22,8 +22,8 @@ static ngx_int_t ngx_http_tocsin_add_labels(ngx_array_t *to, ngx_array_t *from,
     ngx_array_t *except);
 static ngx_int_t ngx_http_tocsin_split_labels(ngx_conf_t *cf,
     ngx_http_tocsin_labels_t *conf);
-static void ngx_http_tocsin_put_label(struct tocsin_out *out, ngx_str_t *name,
-    struct tocsin_span value);
+static void ngx_http_tocsin_put_label(struct tocsin_out *out,
+    ngx_http_tocsin_label_t *label, struct tocsin_span value);
 
 
 char *
@@ -112,6 +112,14 @@ ngx_http_tocsin_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     label->name = value[1];
+
+    label->prefix.len = label->name.len + 2;
+    label->prefix.data = ngx_pnalloc(cf->pool, label->prefix.len);
+    if (label->prefix.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    (void) ngx_sprintf(label->prefix.data, ",%V=", &label->name);
 
     if (ngx_http_tocsin_compile(cf, &value[2], &label->value) != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -350,8 +358,7 @@ ngx_http_tocsin_split_labels(ngx_conf_t *cf, ngx_http_tocsin_labels_t *conf)
     for (i = 0; i < conf->all->nelts; i++) {
 
         if (label[i].value.index == -1 && label[i].value.complex == NULL) {
-            ngx_http_tocsin_put_label(&out, &label[i].name,
-                                      label[i].value.text);
+            ngx_http_tocsin_put_label(&out, &label[i], label[i].value.text);
             continue;
         }
 
@@ -386,15 +393,17 @@ ngx_http_tocsin_split_labels(ngx_conf_t *cf, ngx_http_tocsin_labels_t *conf)
 
 
 static void
-ngx_http_tocsin_put_label(struct tocsin_out *out, ngx_str_t *name,
-    struct tocsin_span value)
+ngx_http_tocsin_put_label(struct tocsin_out *out,
+    ngx_http_tocsin_label_t *label, struct tocsin_span value)
 {
-    if (out->need) {
-        tocsin_out_char(out, ',');
-    }
+    size_t  first;
 
-    tocsin_out_put(out, (char *) name->data, name->len);
-    tocsin_out_char(out, '=');
+    /* the first one goes without its comma */
+
+    first = (out->need == 0);
+
+    tocsin_out_put(out, (char *) label->prefix.data + first,
+                   label->prefix.len - first);
     tocsin_pct_encode(out, value);
 }
 
@@ -460,7 +469,7 @@ ngx_http_tocsin_evaluate_labels(ngx_http_request_t *r,
 
         mark = out.need;
 
-        ngx_http_tocsin_put_label(&out, &label[i].name, value);
+        ngx_http_tocsin_put_label(&out, &label[i], value);
 
         if (!tocsin_out_fits(&out)) {
             out.need = mark;

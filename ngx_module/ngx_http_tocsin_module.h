@@ -43,6 +43,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                      name;
+    ngx_str_t                      prefix;      /* ",name=" */
     ngx_http_tocsin_value_t        value;
 } ngx_http_tocsin_label_t;
 

@@ -311,41 +311,10 @@ static int parse_flags(struct tocsin_span text, uint64_t *value)
     return 0;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return -1;
-}
-
-static bool is_pairs(struct tocsin_span text)
-{
-    size_t i;
-
-    for (i = 0; i < text.len; i++) {
-        if ((unsigned char)text.data[i] < 0x21 || text.data[i] == 0x7f) {
-            return false;
-        }
-        if (text.data[i] == '%' &&
-            (text.len - i < 3 || hex_digit(text.data[i + 1]) < 0 ||
-             hex_digit(text.data[i + 2]) < 0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int parse_text(struct tocsin_span text, size_t cap, bool pairs,
                       struct tocsin_span *value)
 {
-    if (text.len > cap || (pairs && !is_pairs(text))) {
+    if (text.len > cap || (pairs && !tocsin_pairs_valid(text))) {
         return -1;
     }
     *value = text;
@@ -414,84 +383,4 @@ int tocsin_event_field(struct tocsin_event *ev, unsigned hint,
         return parse_text(value, TOCSIN_EVIDENCE_MAX, true, member);
     }
     return 0;
-}
-
-/* ------------------------------------------------------------------- pairs */
-
-bool tocsin_pairs_next(struct tocsin_span *rest, struct tocsin_span *name,
-                       struct tocsin_span *value)
-{
-    const char *comma, *equals;
-    size_t len;
-
-    if (rest->len == 0) {
-        return false;
-    }
-    comma = memchr(rest->data, ',', rest->len);
-    len = comma == NULL ? rest->len : (size_t)(comma - rest->data);
-
-    *name = tocsin_span_of(rest->data, len);
-    *value = tocsin_span_of(rest->data + len, 0);
-    equals = len == 0 ? NULL : memchr(rest->data, '=', len);
-    if (equals != NULL) {
-        name->len = (size_t)(equals - rest->data);
-        *value = tocsin_span_of(equals + 1, len - name->len - 1);
-    }
-
-    if (comma != NULL) {
-        len++;
-    }
-    *rest = tocsin_span_of(rest->data + len, rest->len - len);
-    return true;
-}
-
-/* Bytes that do not stand for themselves within a part of PAIRS, a bit each:
- * those below 0x21, '%', ',', '=' and 0x7f. */
-static const uint32_t encoded[8] = {0xffffffff, 0x20001021, 0, 0x80000000,
-                                    0,          0,          0, 0};
-
-void tocsin_pct_encode(struct tocsin_out *out, struct tocsin_span in)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    const char *from = in.data;
-    const char *end = in.data + in.len;
-    const char *p;
-    unsigned char c;
-    char code[3];
-
-    for (p = from; p < end; p++) {
-        c = (unsigned char)*p;
-        if ((encoded[c >> 5] >> (c & 31) & 1) == 0) {
-            continue;
-        }
-        tocsin_out_put(out, from, (size_t)(p - from));
-        from = p + 1;
-        code[0] = '%';
-        code[1] = hex[c >> 4];
-        code[2] = hex[c & 15];
-        tocsin_out_put(out, code, 3);
-    }
-    if (in.len != 0) {
-        tocsin_out_put(out, from, (size_t)(end - from));
-    }
-}
-
-size_t tocsin_pct_decode(char *to, struct tocsin_span in)
-{
-    size_t i, len = 0;
-    int high, low;
-
-    for (i = 0; i < in.len; i++) {
-        if (in.data[i] == '%' && in.len - i >= 3) {
-            high = hex_digit(in.data[i + 1]);
-            low = hex_digit(in.data[i + 2]);
-            if (high >= 0 && low >= 0) {
-                to[len++] = (char)(high << 4 | low);
-                i += 2;
-                continue;
-            }
-        }
-        to[len++] = in.data[i];
-    }
-    return len;
 }

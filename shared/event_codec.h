@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "event_schema.h"
+#include "pairs.h"
 #include "span.h"
 
 #define TOCSIN_NONE UINT64_MAX /* of an OPT: not observed */
@@ -86,16 +87,5 @@ void tocsin_event_encode(struct tocsin_out *out, const struct tocsin_event *ev);
 void tocsin_event_init(struct tocsin_event *ev, enum tocsin_stream stream);
 int tocsin_event_field(struct tocsin_event *ev, unsigned hint,
                        struct tocsin_span name, struct tocsin_span value);
-
-/*
- * PAIRS. tocsin_pairs_next() cuts the first item off `rest` and its first two
- * parts into name and value, still encoded; further parts stay in value,
- * joined by '='. Returns false at the end. tocsin_pct_decode() writes at most
- * in.len bytes to `to` and returns how many.
- */
-bool tocsin_pairs_next(struct tocsin_span *rest, struct tocsin_span *name,
-                       struct tocsin_span *value);
-void tocsin_pct_encode(struct tocsin_out *out, struct tocsin_span in);
-size_t tocsin_pct_decode(char *to, struct tocsin_span in);
 
 #endif

@@ -78,22 +78,22 @@ static inline char *copy(char *to, const char *from, size_t len)
     uint64_t head, tail;
     uint32_t small_head, small_tail;
 
-    if (len >= 8 && len <= 16) {
+    if (len - 8 <= 8) {
         memcpy(&head, from, 8);
         memcpy(&tail, from + len - 8, 8);
         memcpy(to, &head, 8);
         memcpy(to + len - 8, &tail, 8);
-    } else if (len >= 4 && len < 8) {
+    } else if (len > 16) {
+        memcpy(to, from, len);
+    } else if (len >= 4) {
         memcpy(&small_head, from, 4);
         memcpy(&small_tail, from + len - 4, 4);
         memcpy(to, &small_head, 4);
         memcpy(to + len - 4, &small_tail, 4);
-    } else if (len < 4) {
+    } else {
         to[0] = from[0];
         to[len / 2] = from[len / 2];
         to[len - 1] = from[len - 1];
-    } else {
-        memcpy(to, from, len);
     }
     return to + len;
 }
@@ -135,7 +135,8 @@ static inline char *put_text(char *to, const char *from, size_t len)
     size_t i;
 
     to = tocsin_resp_size(to, len);
-    for (i = 0; i < len; i += 16) {
+    memcpy(to, from, 16);
+    for (i = 16; i < len; i += 16) {
         memcpy(to + i, from + i, 16);
     }
     return tocsin_resp_copy(to + len, "\r\n", 2);

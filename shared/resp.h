@@ -71,14 +71,16 @@ static inline char *tocsin_resp_size(char *to, size_t len)
         to[1] = (char)('0' + len);
         return to + 4;
     }
-    *to++ = '$';
+    to[0] = '$';
     if (len < 100) {
-        to[0] = (char)('0' + (len * 103 >> 10));
-        to[1] = (char)('0' + (len - 10 * (len * 103 >> 10)));
-        to += 2;
-    } else {
-        to = tocsin_decimal(to, len);
+        memcpy(to + 1, tocsin_triples + 4 * len + 1, 2);
+        return tocsin_resp_copy(to + 3, "\r\n", 2);
     }
+    if (len < 1000) {
+        memcpy(to + 1, tocsin_triples + 4 * len, 4);
+        return tocsin_resp_copy(to + 4, "\r\n", 2);
+    }
+    to = tocsin_decimal(to + 1, len);
     return tocsin_resp_copy(to, "\r\n", 2);
 }
 

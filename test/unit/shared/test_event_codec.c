@@ -375,51 +375,6 @@ START_TEST(errors)
 }
 END_TEST
 
-START_TEST(pairs)
-{
-    struct tocsin_span rest = str("a=1,b,,=x,c=1=2=3,");
-    static const char *const expected[][2] = {
-        {"a", "1"}, {"b", ""}, {"", ""}, {"", "x"}, {"c", "1=2=3"}};
-    struct tocsin_span name, value;
-    unsigned i = 0;
-
-    while (tocsin_pairs_next(&rest, &name, &value)) {
-        ck_assert_uint_lt(i, 5);
-        ck_assert(tocsin_span_eq(name, str(expected[i][0])));
-        ck_assert(tocsin_span_eq(value, str(expected[i][1])));
-        i++;
-    }
-    ck_assert_uint_eq(i, 5);
-}
-END_TEST
-
-START_TEST(percent)
-{
-    char all[256], code[768], back[768];
-    struct tocsin_out out = {code, sizeof(code), 0};
-    struct tocsin_event ev;
-    int i;
-
-    for (i = 0; i < 256; i++) {
-        all[i] = (char)i;
-    }
-    tocsin_pct_encode(&out, tocsin_span_of(all, 256));
-    ck_assert(tocsin_out_fits(&out));
-    ck_assert_uint_eq(tocsin_pct_decode(back, tocsin_span_of(code, out.need)),
-                      256);
-    ck_assert_mem_eq(all, back, 256);
-    ck_assert(memchr(code, ',', out.need) == NULL);
-    ck_assert(memchr(code, '=', out.need) == NULL);
-    tocsin_event_init(&ev, TOCSIN_REQUEST);
-    ck_assert_int_eq(tocsin_event_field(&ev, 0, str("labels"),
-                                        tocsin_span_of(code, out.need)),
-                     0);
-
-    ck_assert_uint_eq(tocsin_pct_decode(back, str("%zz%4%41%")), 7);
-    ck_assert_mem_eq(back, "%zz%4A%", 7);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("event_codec");
@@ -439,8 +394,6 @@ int main(void)
     tcase_add_test(tcase, refused_lengths);
     tcase_add_test(tcase, taken);
     tcase_add_test(tcase, errors);
-    tcase_add_test(tcase, pairs);
-    tcase_add_test(tcase, percent);
     suite_add_tcase(suite, tcase);
 
     srunner_run_all(runner, CK_NORMAL);
