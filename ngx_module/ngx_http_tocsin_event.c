@@ -114,6 +114,8 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
         ngx_http_tocsin_free_exchanges(log.tmcf, tr);
     }
 
+    ngx_tocsin_commit(&log.tmcf->tocsin);
+
     return NGX_OK;
 }
 

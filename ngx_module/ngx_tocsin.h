@@ -98,11 +98,17 @@ ngx_int_t ngx_tocsin_init_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf);
 void ngx_tocsin_exit_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf);
 
 /*
- * Takes one event: gives it v, src and seq, copies it into this worker's ring
- * and has it sent.  Never blocks, never fails: what does not fit is counted.
- * Returns the seq given to it, for the `req` of attempts.
+ * Takes one event: gives it v, src and seq, and copies it into this worker's
+ * ring.  Never blocks, never fails: what does not fit is counted.  Returns the
+ * seq given to it, for the `req` of attempts.
  */
 uint64_t ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev);
+
+/*
+ * After one or several events of one handler, before it returns to the event
+ * loop: from here on they outlive the worker, are counted, and will be sent.
+ */
+void ngx_tocsin_commit(ngx_tocsin_conf_t *tcf);
 
 /* the seq that the next event of a stream will get */
 uint64_t ngx_tocsin_next_seq(ngx_tocsin_conf_t *tcf, enum tocsin_stream stream);

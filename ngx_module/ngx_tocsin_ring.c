@@ -81,6 +81,8 @@ ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev)
 
     ring = &w->own.ring;
 
+    w->dirty = 1;
+
     seq = ++ring->now.seq[ev->stream];
     ev->v = TOCSIN_SCHEMA_VERSION;
     ev->seq = seq;
@@ -103,17 +105,36 @@ ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev)
     tocsin_ring_put(ring, len, ev->stream,
                     (tcf->shards == 1) ? 0 : ngx_tocsin_shard(tcf, ev));
 
+    return seq;
+}
+
+
+void
+ngx_tocsin_commit(ngx_tocsin_conf_t *tcf)
+{
+    ngx_tocsin_worker_t  *w;
+
+    w = tcf->worker;
+
+    if (w == NULL || !w->dirty) {
+        return;
+    }
+
+    w->dirty = 0;
+
+    tocsin_ring_publish(&w->own.ring);
+
     if (!w->flush.timer_set) {
 
         if (ngx_tocsin_link_up(w->link)) {
             ngx_add_timer(&w->flush, tcf->flush);
         }
 
-    } else if (tocsin_ring_unsent(ring) >= NGX_TOCSIN_ENOUGH && !w->paused) {
+    } else if (tocsin_ring_unsent(&w->own.ring) >= NGX_TOCSIN_ENOUGH
+               && !w->paused)
+    {
         ngx_tocsin_flush(w);
     }
-
-    return seq;
 }
 
 

@@ -55,6 +55,8 @@ typedef struct {
     ngx_tocsin_owned_t         own;
     ngx_tocsin_owned_t         adopted;
 
+    ngx_uint_t                 dirty;      /* the own ring, until a commit */
+
     ngx_tocsin_run_t           runs[NGX_TOCSIN_RUNS];
     ngx_uint_t                 first;
     ngx_uint_t                 nruns;

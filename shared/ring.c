@@ -16,17 +16,9 @@
 
 _Static_assert(HEADER == 8, "records are aligned by their header");
 
-static struct tocsin_ring_record *record_at(const struct tocsin_ring *ring,
-                                            size_t at)
-{
-    void *record = ring->data + at;
-
-    return record;
-}
-
 /* ------------------------------------------------------------------- state */
 
-static inline void publish(struct tocsin_ring *ring)
+void tocsin_ring_publish(struct tocsin_ring *ring)
 {
     uint64_t version =
         atomic_load_explicit(&ring->shared->version, memory_order_relaxed) + 1;
@@ -44,11 +36,6 @@ static inline void publish(struct tocsin_ring *ring)
 #undef X
     atomic_store_explicit(&ring->shared->version, version,
                           memory_order_release);
-}
-
-void tocsin_ring_publish(struct tocsin_ring *ring)
-{
-    publish(ring);
 }
 
 bool tocsin_ring_read(struct tocsin_ring_shared *shared,
@@ -83,7 +70,7 @@ static int64_t count_live(const struct tocsin_ring *ring)
     int64_t live = 0;
 
     while (place.offset != ring->tail.offset) {
-        record = record_at(ring, place.at);
+        record = tocsin_ring_at(ring, place.at);
         if (record->size < HEADER || record->size % HEADER != 0 ||
             record->size > ring->size - place.at ||
             record->size > ring->tail.offset - place.offset ||
@@ -153,9 +140,9 @@ void tocsin_ring_clear(struct tocsin_ring *ring, unsigned reason)
 
 /* ----------------------------------------------------------------- writing */
 
-char *tocsin_ring_room(struct tocsin_ring *ring, size_t most, bool precious)
+char *tocsin_ring_room_elsewhere(struct tocsin_ring *ring, size_t need,
+                                 bool precious)
 {
-    size_t need = HEADER + ((most + HEADER - 1) & ~(HEADER - 1));
     size_t rest = ring->size - ring->tail.at;
     size_t used = (size_t)(ring->tail.offset - ring->head.offset);
     size_t limit = precious ? ring->size : ring->size - ring->reserve;
@@ -173,31 +160,16 @@ char *tocsin_ring_room(struct tocsin_ring *ring, size_t most, bool precious)
     if (used + rest + need > limit) {
         return NULL;
     }
-    pad = record_at(ring, ring->tail.at);
+    pad = tocsin_ring_at(ring, ring->tail.at);
     *pad = (struct tocsin_ring_record){(uint32_t)rest, TOCSIN_RING_PAD, 0, 0};
     tocsin_ring_advance(ring, &ring->tail, rest);
     return ring->data + HEADER;
-}
-
-void tocsin_ring_put(struct tocsin_ring *ring, size_t len, unsigned kind,
-                     unsigned tag)
-{
-    size_t size = HEADER + ((len + HEADER - 1) & ~(HEADER - 1));
-    struct tocsin_ring_record *record = record_at(ring, ring->tail.at);
-
-    *record = (struct tocsin_ring_record){(uint32_t)size, TOCSIN_RING_LIVE,
-                                          (uint8_t)kind, (uint16_t)tag};
-    tocsin_ring_advance(ring, &ring->tail, size);
-    ring->now.emitted++;
-    ring->now.buffered++;
-    publish(ring);
 }
 
 void tocsin_ring_drop(struct tocsin_ring *ring, unsigned reason)
 {
     ring->now.emitted++;
     ring->now.dropped[reason]++;
-    publish(ring);
 }
 
 /* ----------------------------------------------------- sending and replies */
@@ -212,7 +184,7 @@ static inline void skip(const struct tocsin_ring *ring,
     const struct tocsin_ring_record *record;
 
     while (place->offset != end) {
-        record = record_at(ring, place->at);
+        record = tocsin_ring_at(ring, place->at);
         if (record->mark == TOCSIN_RING_LIVE) {
             break;
         }
@@ -220,7 +192,7 @@ static inline void skip(const struct tocsin_ring *ring,
     }
 }
 
-const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring)
+const struct tocsin_ring_record *tocsin_ring_next_live(struct tocsin_ring *ring)
 {
     bool idle = !tocsin_ring_inflight(ring);
     bool clean = ring->head.offset == ring->cursor.offset;
@@ -236,7 +208,7 @@ const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring)
     if (ring->sent.offset == ring->tail.offset) {
         return NULL;
     }
-    return record_at(ring, ring->sent.at);
+    return tocsin_ring_at(ring, ring->sent.at);
 }
 
 static void settle(struct tocsin_ring *ring, uint64_t count)
@@ -246,7 +218,7 @@ static void settle(struct tocsin_ring *ring, uint64_t count)
 
     ring->now.buffered -= count;
     for (; count > 0; count--) {
-        record = record_at(ring, place.at);
+        record = tocsin_ring_at(ring, place.at);
         record->mark = TOCSIN_RING_SETTLED;
         tocsin_ring_advance(ring, &place, record->size);
         skip(ring, &place, ring->sent.offset);
@@ -272,7 +244,7 @@ void tocsin_ring_refused(struct tocsin_ring *ring, unsigned reason)
 void tocsin_ring_kept(struct tocsin_ring *ring)
 {
     tocsin_ring_advance(ring, &ring->cursor,
-                        record_at(ring, ring->cursor.at)->size);
+                        tocsin_ring_at(ring, ring->cursor.at)->size);
     skip(ring, &ring->cursor, ring->sent.offset);
 }
 

@@ -112,16 +112,20 @@ void tocsin_ring_abandon(struct tocsin_ring_shared *shared, unsigned reason);
 /*
  * Room for a record of at most `most` bytes, or NULL if there is none; then
  * tocsin_ring_put() with its true length enters it, or tocsin_ring_drop()
- * counts it as lost. Each counts one emitted and publishes.
+ * counts it as lost. Each counts one emitted. Not published before
+ * tocsin_ring_publish(): several records may share one, but it comes before
+ * any of them is sent.
  */
-char *tocsin_ring_room(struct tocsin_ring *ring, size_t most, bool precious);
-void tocsin_ring_put(struct tocsin_ring *ring, size_t len, unsigned kind,
-                     unsigned tag);
+static inline char *tocsin_ring_room(struct tocsin_ring *ring, size_t most,
+                                     bool precious);
+static inline void tocsin_ring_put(struct tocsin_ring *ring, size_t len,
+                                   unsigned kind, unsigned tag);
 void tocsin_ring_drop(struct tocsin_ring *ring, unsigned reason);
 
 /* The next record to send, or NULL. Its bytes follow it. tocsin_ring_sent()
  * with this very record goes on to the one after it. */
-const struct tocsin_ring_record *tocsin_ring_next(struct tocsin_ring *ring);
+static inline const struct tocsin_ring_record *
+tocsin_ring_next(struct tocsin_ring *ring);
 static inline void tocsin_ring_sent(struct tocsin_ring *ring,
                                     const struct tocsin_ring_record *record);
 
@@ -159,22 +163,85 @@ static inline void tocsin_ring_advance(const struct tocsin_ring *ring,
     }
 }
 
+static inline struct tocsin_ring_record *
+tocsin_ring_at(const struct tocsin_ring *ring, size_t at)
+{
+    void *record = ring->data + at;
+
+    return record;
+}
+
+/* Bytes that a record of so many takes, with its header. */
+static inline size_t tocsin_ring_size(size_t len)
+{
+    const size_t header = sizeof(struct tocsin_ring_record);
+
+    return header + ((len + header - 1) & ~(header - 1));
+}
+
+/* Where the end of the data is near, or the ring is empty or full. */
+char *tocsin_ring_room_elsewhere(struct tocsin_ring *ring, size_t need,
+                                 bool precious);
+
+static inline char *tocsin_ring_room(struct tocsin_ring *ring, size_t most,
+                                     bool precious)
+{
+    size_t need = tocsin_ring_size(most);
+    size_t used = (size_t)(ring->tail.offset - ring->head.offset);
+
+    if (used != 0 && ring->tail.at + need <= ring->size &&
+        used + need + ring->reserve <= ring->size) {
+        return (char *)(tocsin_ring_at(ring, ring->tail.at) + 1);
+    }
+    return tocsin_ring_room_elsewhere(ring, need, precious);
+}
+
+static inline void tocsin_ring_put(struct tocsin_ring *ring, size_t len,
+                                   unsigned kind, unsigned tag)
+{
+    size_t size = tocsin_ring_size(len);
+
+    *tocsin_ring_at(ring, ring->tail.at) = (struct tocsin_ring_record){
+        (uint32_t)size, TOCSIN_RING_LIVE, (uint8_t)kind, (uint16_t)tag};
+    tocsin_ring_advance(ring, &ring->tail, size);
+    ring->now.emitted++;
+    ring->now.buffered++;
+}
+
 static inline void tocsin_ring_sent(struct tocsin_ring *ring,
                                     const struct tocsin_ring_record *record)
 {
     tocsin_ring_advance(ring, &ring->sent, record->size);
 }
 
-/* Bytes that wait to be sent for the first time, or again. */
-static inline uint64_t tocsin_ring_unsent(const struct tocsin_ring *ring)
-{
-    return ring->tail.offset - ring->sent.offset;
-}
-
 /* Is a reply outstanding? */
 static inline bool tocsin_ring_inflight(const struct tocsin_ring *ring)
 {
     return ring->cursor.offset != ring->sent.offset;
+}
+
+/* Behind what is settled, or before the first of a batch. */
+const struct tocsin_ring_record *
+tocsin_ring_next_live(struct tocsin_ring *ring);
+
+static inline const struct tocsin_ring_record *
+tocsin_ring_next(struct tocsin_ring *ring)
+{
+    const struct tocsin_ring_record *record;
+
+    if (ring->sent.offset != ring->tail.offset && tocsin_ring_inflight(ring)) {
+        record = tocsin_ring_at(ring, ring->sent.at);
+        if (record->mark == TOCSIN_RING_LIVE) {
+            return record;
+        }
+    }
+    return tocsin_ring_next_live(ring);
+}
+
+/* Bytes that wait to be sent for the first time, or again. */
+static inline uint64_t tocsin_ring_unsent(const struct tocsin_ring *ring)
+{
+    return ring->tail.offset - ring->sent.offset;
 }
 
 #endif
