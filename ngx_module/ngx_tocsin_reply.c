@@ -144,25 +144,15 @@ ngx_tocsin_reply_parse(ngx_tocsin_link_t *link)
 static ngx_int_t
 ngx_tocsin_reply_ids(ngx_tocsin_link_t *link, u_char **pos)
 {
-    int          n;
-    u_char      *p;
+    size_t       rest, size;
     ngx_uint_t   ids;
 
-    n = 1;
-    ids = 0;
+    rest = link->in_last - *pos;
 
-    for (p = *pos; p < link->in_last && ids < link->commands; p += n) {
+    ids = tocsin_resp_ids((char *) *pos, rest, link->commands, &size);
 
-        n = tocsin_resp_id((char *) p, link->in_last - p);
-
-        if (n <= 0) {
-            break;
-        }
-
-        ids++;
-    }
-
-    *pos = p;
+    *pos += size;
+    rest -= size;
 
     if (ids) {
         link->commands -= ids;
@@ -170,11 +160,12 @@ ngx_tocsin_reply_ids(ngx_tocsin_link_t *link, u_char **pos)
         ngx_tocsin_link_good(link);
     }
 
-    if (p == link->in_last) {
+    if (rest == 0) {
         return NGX_OK;
     }
 
-    return (n == 0) ? NGX_AGAIN : NGX_DECLINED;
+    return (link->commands && tocsin_resp_id((char *) *pos, rest) == 0)
+           ? NGX_AGAIN : NGX_DECLINED;
 }
 
 

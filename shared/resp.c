@@ -262,3 +262,79 @@ int tocsin_resp_id(const char *data, size_t len)
     }
     return rest < size + 2 ? 0 : head + (int)size + 2;
 }
+
+/*
+ * The last eight bytes of an id with one, two or three digits after the '-'.
+ * `to_zero` makes a '0' of each byte that must be as it is, and `above` carries
+ * into the highest bit what is more than '9', or there more than '0'.
+ */
+struct tail {
+    char to_zero[8], above[8];
+};
+
+#define SAME(c) ((c) ^ '0')
+
+static const struct tail tails[3] = {
+    {{0, 0, 0, 0, SAME('-'), 0, SAME('\r'), SAME('\n')},
+     {0x46, 0x46, 0x46, 0x46, 0x4f, 0x46, 0x4f, 0x4f}},
+    {{0, 0, 0, SAME('-'), 0, 0, SAME('\r'), SAME('\n')},
+     {0x46, 0x46, 0x46, 0x4f, 0x46, 0x46, 0x4f, 0x4f}},
+    {{0, 0, SAME('-'), 0, 0, 0, SAME('\r'), SAME('\n')},
+     {0x46, 0x46, 0x4f, 0x46, 0x46, 0x46, 0x4f, 0x4f}},
+};
+
+static inline uint64_t load(const char *from)
+{
+    uint64_t word;
+
+    memcpy(&word, from, sizeof(word));
+    return word;
+}
+
+/*
+ * As many ids as follow the one at data, `size` bytes long, of the same length
+ * and with the same first sixteen bytes: so only the last eight are looked at.
+ */
+static size_t count_alike(const char *data, size_t len, size_t size,
+                          size_t most)
+{
+    uint64_t first = load(data), second = load(data + 8);
+    uint64_t to_zero, above, word;
+    const char *p = data + size, *end = data + len - size;
+    size_t n = 0;
+
+    memcpy(&to_zero, tails[size - 22].to_zero, 8);
+    memcpy(&above, tails[size - 22].above, 8);
+
+    for (; n < most && p <= end; n++, p += size) {
+        word = load(p + size - 8) ^ to_zero;
+        if (load(p) != first || load(p + 8) != second ||
+            (((word + above) | (word - UINT64_C(0x3030303030303030))) &
+             UINT64_C(0x8080808080808080)) != 0) {
+            break;
+        }
+    }
+    return n;
+}
+
+size_t tocsin_resp_ids(const char *data, size_t len, size_t most, size_t *size)
+{
+    size_t n = 0, at = 0, alike;
+    int one;
+
+    while (n < most) {
+        one = tocsin_resp_id(data + at, len - at);
+        if (one <= 0) {
+            break;
+        }
+        n++;
+        if (one >= 22 && one <= 24 && data[at + 18] == '-') {
+            alike = count_alike(data + at, len - at, (size_t)one, most - n);
+            n += alike;
+            at += alike * (size_t)one;
+        }
+        at += (size_t)one;
+    }
+    *size = at;
+    return n;
+}

@@ -103,4 +103,8 @@ void tocsin_resp_put_uint(struct tocsin_out *out, uint64_t value);
  */
 int tocsin_resp_id(const char *data, size_t len);
 
+/* How many such replies, at most `most`, stand whole at the start of data; the
+ * bytes of them all in *size. */
+size_t tocsin_resp_ids(const char *data, size_t len, size_t most, size_t *size);
+
 #endif

@@ -143,6 +143,83 @@ START_TEST(not_ids)
 }
 END_TEST
 
+/* What tocsin_resp_ids() is short for. */
+static size_t ids_one_by_one(const char *data, size_t len, size_t most,
+                             size_t *size)
+{
+    size_t n, at = 0;
+    int one;
+
+    for (n = 0; n < most; n++) {
+        one = tocsin_resp_id(data + at, len - at);
+        if (one <= 0) {
+            break;
+        }
+        at += (size_t)one;
+    }
+    *size = at;
+    return n;
+}
+
+static void assert_ids(const char *data, size_t len, size_t most)
+{
+    size_t size, expected_size;
+    size_t expected = ids_one_by_one(data, len, most, &expected_size);
+    /* what is read beyond the data is the sanitizer's to find */
+    char *copy = malloc(len + (len == 0));
+
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, data, len);
+    ck_assert_uint_eq(tocsin_resp_ids(copy, len, most, &size), expected);
+    ck_assert_uint_eq(size, expected_size);
+    free(copy);
+}
+
+/* A batch as Redis answers it: the ms goes on, the numbers within it too. */
+static size_t any_batch(char *to, size_t cap)
+{
+    uint64_t ms = 1700000000000 + (uint64_t)(rand() % 100);
+    unsigned n = (unsigned)(rand() % 1200);
+    size_t len = 0;
+    char id[64];
+    int size;
+
+    while (len + 40 < cap) {
+        size = snprintf(id, sizeof(id), "%" PRIu64 "-%u", ms, n++);
+        len += (size_t)sprintf(to + len, "$%d\r\n%s\r\n", size, id);
+        if (rand() % 8 == 0) {
+            ms += (uint64_t)(rand() % 3);
+            n = 0;
+        }
+    }
+    return len;
+}
+
+START_TEST(batches)
+{
+    static char data[600];
+    size_t len, n, at;
+    char was;
+
+    srand(9);
+    for (n = 0; n < 300; n++) {
+        len = any_batch(data, sizeof(data));
+        ck_assert_uint_gt(ids_one_by_one(data, len, SIZE_MAX, &at), 10);
+        ck_assert_uint_eq(at, len);
+        assert_ids(data, len, SIZE_MAX);
+        assert_ids(data, len, (size_t)(rand() % 30));
+        assert_ids(data, (size_t)rand() % len, SIZE_MAX);
+        for (at = 0; at < 200; at++) {
+            was = data[at];
+            data[at] =
+                (char)(rand() % 3 == 0 ? rand() : "09/:-\r\n$"[rand() % 8]);
+            assert_ids(data, len, SIZE_MAX);
+            data[at] = was;
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resp");
@@ -155,6 +232,7 @@ int main(void)
     tcase_add_test(tcase, bounded);
     tcase_add_test(tcase, ids);
     tcase_add_loop_test(tcase, not_ids, 0, sizeof(others) / sizeof(others[0]));
+    tcase_add_test(tcase, batches);
     suite_add_tcase(suite, tcase);
 
     srunner_run_all(runner, CK_NORMAL);
