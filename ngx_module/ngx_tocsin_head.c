@@ -92,6 +92,8 @@ ngx_tocsin_heads_set(ngx_tocsin_worker_t *w, ngx_tocsin_owned_t *owned)
 
     slot = owned->slot;
 
+    tocsin_encoder_init(&owned->encoder);
+
     for (i = 0; i < 2 * w->shards; i++) {
         head = &owned->heads[i];
 

@@ -6,8 +6,6 @@
 
 #include "ngx_tocsin_worker.h"
 
-#include <shared/event_record.h>
-
 
 /*
  * From the log phase to the acknowledgement.  Events enter the ring of this
@@ -212,7 +210,8 @@ ngx_tocsin_send_ring(ngx_tocsin_worker_t *w, ngx_tocsin_owned_t *owned)
                              + (record->tag ? record->tag % w->shards : 0)];
 
         p = ngx_cpymem(p, head->data, head->len);
-        p = (u_char *) tocsin_record_encode((char *) p, (char *) (record + 1),
+        p = (u_char *) tocsin_record_encode(&owned->encoder, (char *) p,
+                                            (char *) (record + 1),
                                             record->kind);
 
         tocsin_ring_sent(ring, record);

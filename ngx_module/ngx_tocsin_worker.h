@@ -13,6 +13,8 @@
 
 #include "ngx_tocsin_shm.h"
 
+#include <shared/event_record.h>
+
 
 #define NGX_TOCSIN_RUNS      32
 #define NGX_TOCSIN_HEAD      512           /* the longest one */
@@ -38,6 +40,7 @@ typedef struct {
 typedef struct {
     ngx_tocsin_slot_t         *slot;
     struct tocsin_ring         ring;
+    struct tocsin_encoder      encoder;
     ngx_str_t                 *heads;      /* [stream][shard] */
     u_char                    *memory;
     ngx_tocsin_owner_e         owner;

@@ -158,29 +158,157 @@ static inline char *put_text(char *to, const char *from, size_t len)
     to = TOCSIN_PUT_NAME(to, name);                                            \
     ENCODE_##kind(member, name)
 
-static char *encode_request(char *to, const void *memory)
+/* Has a field got what events mostly have? */
+#define IS_USUAL_OPT(m) record->m == TOCSIN_NONE
+#define IS_USUAL_MILLI(m) record->m == 1000
+#define IS_USUAL_FLAGS(m) record->m == 0
+#define IS_USUAL_TEXT(m) record->m == 0
+#define AND_USUAL(member, kind, name, unit, help) &&IS_USUAL_##kind(member)
+
+/* A group that has is one piece. */
+#define ENCODE_GROUP(group, ready)                                             \
+    if (1 group(AND_USUAL)) {                                                  \
+        to = put_ready(to, &(ready));                                          \
+    } else {                                                                   \
+        group(ENCODE)                                                          \
+    }
+
+static inline char *put_ready(char *to, const struct tocsin_ready *ready)
+{
+    size_t i;
+
+    for (i = 0; i < ready->len; i += 16) {
+        memcpy(to + i, ready->text + i, 16);
+    }
+    return to + ready->len;
+}
+
+static __attribute__((noinline)) void
+counter_set(struct tocsin_counter *counter, uint64_t value)
+{
+    char text[sizeof(counter->text) + TOCSIN_RESP_SLACK] = {0};
+    char *end = tocsin_resp_uint(text, value);
+
+    counter->value = value;
+    counter->len = (size_t)(end - text);
+    counter->last = counter->len - 3;
+    memcpy(counter->text, text, sizeof(counter->text));
+}
+
+static inline char *put_counter(struct tocsin_counter *counter, char *to,
+                                uint64_t value)
+{
+    char *last = counter->text + counter->last;
+
+    if (value == counter->value + 1 && value != 0 && *last != '9') {
+        counter->value = value;
+        ++*last;
+    } else if (value != counter->value) {
+        counter_set(counter, value);
+    }
+    memcpy(to, counter->text, sizeof(counter->text));
+    return to + counter->len;
+}
+
+#define MILLION UINT64_C(1000000)
+#define TIME_LEN 23 /* of what is the same throughout a second */
+
+/* False for what has not got ten digits: before 2001, after 2286. */
+static __attribute__((noinline)) bool second_set(struct tocsin_encoder *encoder,
+                                                 uint64_t second)
+{
+    char text[sizeof(encoder->time) + TOCSIN_RESP_SLACK] = {0};
+    char *to = text;
+
+    if (second < 1000 * MILLION || second >= 10000 * MILLION) {
+        return false;
+    }
+    to = TOCSIN_PUT_NAME(to, "ts");
+    (void)tocsin_resp_uint(to, second * MILLION);
+    memcpy(encoder->time, text, sizeof(encoder->time));
+    encoder->second = second;
+    return true;
+}
+
+static inline char *put_time(struct tocsin_encoder *encoder, char *to,
+                             uint64_t us)
+{
+    uint64_t second = us / MILLION;
+
+    if (second != encoder->second && !second_set(encoder, second)) {
+        to = TOCSIN_PUT_NAME(to, "ts");
+        return tocsin_resp_uint(to, us);
+    }
+    memcpy(to, encoder->time, sizeof(encoder->time));
+    to = tocsin_six(to + TIME_LEN, (uint32_t)(us - second * MILLION));
+    return tocsin_resp_copy(to, "\r\n", 2);
+}
+
+static char *encode_request(struct tocsin_encoder *encoder, char *to,
+                            const void *memory)
 {
     const struct request_record *record = memory;
     const char *text = (const char *)memory + sizeof(*record);
 
-    TOCSIN_REQUEST_BODY(ENCODE)
+    to = TOCSIN_PUT_NAME(to, "seq");
+    to = put_counter(&encoder->seq[TOCSIN_REQUEST], to, record->seq);
+    to = put_time(encoder, to, record->ts);
+    TOCSIN_REQUEST_MAIN(ENCODE)
+    ENCODE_GROUP(TOCSIN_PLACE_FIELDS, encoder->place)
+    ENCODE_GROUP(TOCSIN_SAMPLE_FIELDS, encoder->sample)
+    TOCSIN_REQUEST_LABELS(ENCODE)
     return to;
 }
 
-static char *encode_upstream(char *to, const void *memory)
+static char *encode_upstream(struct tocsin_encoder *encoder, char *to,
+                             const void *memory)
 {
     const struct upstream_record *record = memory;
     const char *text = (const char *)memory + sizeof(*record);
 
-    TOCSIN_UPSTREAM_BODY(ENCODE)
+    to = TOCSIN_PUT_NAME(to, "seq");
+    to = put_counter(&encoder->seq[TOCSIN_UPSTREAM], to, record->seq);
+    /* mostly the request that was the last to be encoded */
+    to = TOCSIN_PUT_NAME(to, "req");
+    to = put_counter(&encoder->seq[TOCSIN_REQUEST], to, record->req);
+    to = put_time(encoder, to, record->ts);
+    TOCSIN_UPSTREAM_MAIN(ENCODE)
+    ENCODE_GROUP(TOCSIN_PLACE_FIELDS, encoder->place)
+    ENCODE_GROUP(TOCSIN_SAMPLE_FIELDS, encoder->sample)
+    TOCSIN_UPSTREAM_LABELS(ENCODE)
     return to;
 }
 
-char *tocsin_record_encode(char *to, const char *record,
-                           enum tocsin_stream stream)
+void tocsin_encoder_init(struct tocsin_encoder *encoder)
+{
+    char memory[sizeof(encoder->place.text) + TOCSIN_RESP_SLACK] = {0};
+    struct upstream_record usual = {.grpc = TOCSIN_NONE, .weight = 1000};
+    const struct upstream_record *record = &usual;
+    const char *text = "";
+    char *to;
+
+    memset(encoder, 0, sizeof(*encoder));
+    encoder->second = TOCSIN_NONE;
+    counter_set(&encoder->seq[TOCSIN_REQUEST], 0);
+    counter_set(&encoder->seq[TOCSIN_UPSTREAM], 0);
+
+    to = memory;
+    TOCSIN_PLACE_FIELDS(ENCODE)
+    encoder->place.len = (size_t)(to - memory);
+    memcpy(encoder->place.text, memory, sizeof(encoder->place.text));
+
+    to = memory;
+    TOCSIN_SAMPLE_FIELDS(ENCODE)
+    encoder->sample.len = (size_t)(to - memory);
+    memcpy(encoder->sample.text, memory, sizeof(encoder->sample.text));
+    (void)text;
+}
+
+char *tocsin_record_encode(struct tocsin_encoder *encoder, char *to,
+                           const char *record, enum tocsin_stream stream)
 {
     if (stream == TOCSIN_REQUEST) {
-        return encode_request(to, record);
+        return encode_request(encoder, to, record);
     }
-    return encode_upstream(to, record);
+    return encode_upstream(encoder, to, record);
 }

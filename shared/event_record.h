@@ -22,10 +22,38 @@
  * TOCSIN_RECORD_MAX bytes aligned to 8; returns its length. */
 size_t tocsin_record_pack(char *to, const struct tocsin_event *ev);
 
+/*
+ * What an encoder remembers, because one record after another needs it: the
+ * digits of the second, and of the last number in each stream (counting on is
+ * cheaper than formatting), and the fields that are mostly empty, ready-made.
+ * What it remembers never changes what it writes.
+ */
+struct tocsin_counter {
+    uint64_t value;
+    size_t len;
+    size_t last;   /* place of the last digit */
+    char text[32]; /* "$N\r\n<digits>\r\n" */
+};
+
+struct tocsin_ready {
+    size_t len;
+    char text[96];
+};
+
+struct tocsin_encoder {
+    struct tocsin_counter seq[2]; /* TOCSIN_REQUEST, TOCSIN_UPSTREAM */
+    uint64_t second;              /* since the epoch, or TOCSIN_NONE */
+    char time[32];                /* "$2\r\nts\r\n$16\r\n" and its digits */
+    struct tocsin_ready place;
+    struct tocsin_ready sample;
+};
+
+void tocsin_encoder_init(struct tocsin_encoder *encoder);
+
 /* Writes all fields after v and src to memory of at least
  * TOCSIN_EVENT_ENCODED_MAX bytes, and returns its end: the same bytes that
  * tocsin_event_encode() makes. */
-char *tocsin_record_encode(char *to, const char *record,
-                           enum tocsin_stream stream);
+char *tocsin_record_encode(struct tocsin_encoder *encoder, char *to,
+                           const char *record, enum tocsin_stream stream);
 
 #endif

@@ -19,6 +19,11 @@
 #ifndef TOCSIN_EVENT_SCHEMA_H
 #define TOCSIN_EVENT_SCHEMA_H
 
+/*
+ * Parts of tables have names where the encoder of records has a way of its own
+ * for them.
+ */
+
 /* An entry begins with these: constant for as long as a producer lives. */
 #define TOCSIN_PRODUCER_FIELDS(X)                                              \
     X(v, UINT, "v", "", "schema version")                                      \
@@ -28,9 +33,35 @@
     TOCSIN_PRODUCER_FIELDS(X)                                                  \
     TOCSIN_REQUEST_BODY(X)
 
+#define TOCSIN_SEQ_FIELD(X)                                                    \
+    X(seq, UINT, "seq", "", "running number of the producer in this stream")
+
+#define TOCSIN_REQ_FIELD(X)                                                    \
+    X(req, UINT, "req", "", "seq of the request it belongs to")
+
+#define TOCSIN_TS_FIELD(X)                                                     \
+    X(ts, UINT, "ts", "us", "when it ended, since the epoch")
+
+/* Most events of most deployments have got nothing here. */
+#define TOCSIN_PLACE_FIELDS(X)                                                 \
+    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")                \
+    X(cloud, TEXT, "cloud", "", "cloud.provider (of the last attempt)")        \
+    X(region, TEXT, "region", "", "cloud.region (of the last attempt)")        \
+    X(zone, TEXT, "zone", "", "cloud.availability_zone (of the last attempt)")
+
+#define TOCSIN_SAMPLE_FIELDS(X)                                                \
+    X(weight, MILLI, "weight", "", "how many events this one stands for")      \
+    X(flags, FLAGS, "flags", "", "what is special about it")
+
 #define TOCSIN_REQUEST_BODY(X)                                                 \
-    X(seq, UINT, "seq", "", "running number of the producer in this stream")   \
-    X(ts, UINT, "ts", "us", "when it ended, since the epoch")                  \
+    TOCSIN_SEQ_FIELD(X)                                                        \
+    TOCSIN_TS_FIELD(X)                                                         \
+    TOCSIN_REQUEST_MAIN(X)                                                     \
+    TOCSIN_PLACE_FIELDS(X)                                                     \
+    TOCSIN_SAMPLE_FIELDS(X)                                                    \
+    TOCSIN_REQUEST_LABELS(X)
+
+#define TOCSIN_REQUEST_MAIN(X)                                                 \
     X(dur, UINT, "dur", "us", "first byte to last")                            \
     X(server, TEXT, "server", "", "server name")                               \
     X(route, TEXT, "route", "", "route label; default: matched location")      \
@@ -40,13 +71,9 @@
     X(in, UINT, "in", "By", "bytes received")                                  \
     X(out, UINT, "out", "By", "bytes sent")                                    \
     X(cache, TEXT, "cache", "", "cache status, empty without a cache")         \
-    X(attempts, UINT, "attempts", "", "number of upstream attempts")           \
-    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")                \
-    X(cloud, TEXT, "cloud", "", "cloud.provider of the last attempt")          \
-    X(region, TEXT, "region", "", "cloud.region of the last attempt")          \
-    X(zone, TEXT, "zone", "", "cloud.availability_zone of the last attempt")   \
-    X(weight, MILLI, "weight", "", "how many events this one stands for")      \
-    X(flags, FLAGS, "flags", "", "what is special about it")                   \
+    X(attempts, UINT, "attempts", "", "number of upstream attempts")
+
+#define TOCSIN_REQUEST_LABELS(X)                                               \
     X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")            \
     X(fields, PAIRS, "fields", "", "tocsin_field: name=value, ...")
 
@@ -55,9 +82,15 @@
     TOCSIN_UPSTREAM_BODY(X)
 
 #define TOCSIN_UPSTREAM_BODY(X)                                                \
-    X(seq, UINT, "seq", "", "running number of the producer in this stream")   \
-    X(req, UINT, "req", "", "seq of the request it belongs to")                \
-    X(ts, UINT, "ts", "us", "when it ended, since the epoch")                  \
+    TOCSIN_SEQ_FIELD(X)                                                        \
+    TOCSIN_REQ_FIELD(X)                                                        \
+    TOCSIN_TS_FIELD(X)                                                         \
+    TOCSIN_UPSTREAM_MAIN(X)                                                    \
+    TOCSIN_PLACE_FIELDS(X)                                                     \
+    TOCSIN_SAMPLE_FIELDS(X)                                                    \
+    TOCSIN_UPSTREAM_LABELS(X)
+
+#define TOCSIN_UPSTREAM_MAIN(X)                                                \
     X(dur, UINT, "dur", "us", "from asking for the peer to letting it go")     \
     X(server, TEXT, "server", "", "server name")                               \
     X(route, TEXT, "route", "", "route label; default: matched location")      \
@@ -69,13 +102,9 @@
     X(connect, OPT, "connect", "us", "time to connect")                        \
     X(header, OPT, "header", "us", "time to the end of the header")            \
     X(in, UINT, "in", "By", "bytes received from the peer")                    \
-    X(out, UINT, "out", "By", "bytes sent to the peer")                        \
-    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")                \
-    X(cloud, TEXT, "cloud", "", "cloud.provider")                              \
-    X(region, TEXT, "region", "", "cloud.region")                              \
-    X(zone, TEXT, "zone", "", "cloud.availability_zone")                       \
-    X(weight, MILLI, "weight", "", "how many events this one stands for")      \
-    X(flags, FLAGS, "flags", "", "what is special about it")                   \
+    X(out, UINT, "out", "By", "bytes sent to the peer")
+
+#define TOCSIN_UPSTREAM_LABELS(X)                                              \
     X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")
 
 /* One every second from each producer. The counters cover the life of src. */

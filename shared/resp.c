@@ -23,21 +23,6 @@ const char tocsin_triples[4001] =
 
 #define MILLION UINT64_C(1000000)
 
-/* These store four bytes, of which the last is void. */
-static inline char *put_three(char *to, uint32_t value)
-{
-    memcpy(to, tocsin_triples + 4 * value, 4);
-    return to + 3;
-}
-
-static inline char *put_six(char *to, uint32_t value)
-{
-    uint32_t high = value / 1000;
-
-    put_three(to, high);
-    return put_three(to + 3, value - 1000 * high);
-}
-
 char *tocsin_decimal(char *to, uint64_t value)
 {
     uint32_t low = (uint32_t)(value % MILLION);
@@ -45,9 +30,9 @@ char *tocsin_decimal(char *to, uint64_t value)
     char six[16]; /* read up to 11 bytes */
 
     if (value >= MILLION) {
-        return put_six(tocsin_decimal(to, value / MILLION), low);
+        return tocsin_six(tocsin_decimal(to, value / MILLION), low);
     }
-    put_six(six, low);
+    tocsin_six(six, low);
     while (zeros < 5 && six[zeros] == '0') {
         zeros++;
     }
@@ -80,9 +65,9 @@ static inline char *put_sixteen(char *to, uint64_t value)
 
     memcpy(to, "$16\r\n", 5);
     to[5] = (char)('0' + four / 1000);
-    put_three(to + 6, four % 1000);
-    put_six(to + 9, (uint32_t)(high - four * MILLION));
-    return put_end(put_six(to + 15, (uint32_t)(value - high * MILLION)));
+    tocsin_three(to + 6, four % 1000);
+    tocsin_six(to + 9, (uint32_t)(high - four * MILLION));
+    return put_end(tocsin_six(to + 15, (uint32_t)(value - high * MILLION)));
 }
 
 char *tocsin_resp_uint_long(char *to, uint64_t value)
@@ -100,18 +85,18 @@ char *tocsin_resp_uint_long(char *to, uint64_t value)
     low = (uint32_t)value - 1000 * high;
     if (high >= 100) {
         memcpy(to, "$6\r\n", 4);
-        put_three(to + 4, high);
-        return put_end(put_three(to + 7, low));
+        tocsin_three(to + 4, high);
+        return put_end(tocsin_three(to + 7, low));
     }
     if (high >= 10) {
         memcpy(to, "$5\r\n", 4);
         memcpy(to + 4, tocsin_triples + 4 * high + 1, 2);
-        return put_end(put_three(to + 6, low));
+        return put_end(tocsin_three(to + 6, low));
     }
     if (high > 0) {
         memcpy(to, "$4\r\n", 4);
         to[4] = (char)('0' + high);
-        return put_end(put_three(to + 5, low));
+        return put_end(tocsin_three(to + 5, low));
     }
     return put_any(to, value);
 }

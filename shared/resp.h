@@ -37,6 +37,22 @@ static inline char *tocsin_resp_copy(char *to, const char *from, size_t len)
 /* "000\0", "001\0", ... "999\0" */
 extern const char tocsin_triples[];
 
+/* Three digits of what is below 1000, six of what is below 1000000: they store
+ * one byte more, which is void. */
+static inline char *tocsin_three(char *to, uint32_t value)
+{
+    memcpy(to, tocsin_triples + 4 * value, 4);
+    return to + 3;
+}
+
+static inline char *tocsin_six(char *to, uint32_t value)
+{
+    uint32_t high = value / 1000;
+
+    tocsin_three(to, high);
+    return tocsin_three(to + 3, value - 1000 * high);
+}
+
 static inline char *tocsin_resp_uint(char *to, uint64_t value)
 {
     if (value < 10) {

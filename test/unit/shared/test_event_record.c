@@ -11,6 +11,7 @@
 static char whole[TOCSIN_EVENT_ENCODED_MAX];
 static char fields[TOCSIN_EVENT_ENCODED_MAX];
 static char head[512];
+static struct tocsin_encoder encoder;
 static _Alignas(8) char record[TOCSIN_RECORD_MAX + TOCSIN_RECORD_SLACK];
 
 /* v and src as the ring's owner writes them */
@@ -38,7 +39,7 @@ static void assert_same(const struct tocsin_event *ev)
 
     len = tocsin_record_pack(record, ev);
     ck_assert_uint_le(len, TOCSIN_RECORD_MAX);
-    end = tocsin_record_encode(fields, record, ev->stream);
+    end = tocsin_record_encode(&encoder, fields, record, ev->stream);
 
     tocsin_event_encode(&out, ev);
     ck_assert(tocsin_out_fits(&out));
@@ -110,6 +111,82 @@ START_TEST(empty_ones)
 }
 END_TEST
 
+/* One after the other, as a worker numbers them; at times a gap, or again. */
+START_TEST(counting)
+{
+    static const uint64_t from[] = {
+        0, 8, 95, 998, 999997, 4294967290, UINT64_MAX - 30};
+    struct tocsin_event ev;
+    uint64_t seq;
+    size_t i, n;
+
+    srand(11);
+    for (i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+        seq = from[i];
+        for (n = 0; n < 200; n++) {
+            tocsin_event_init(&ev, TOCSIN_REQUEST);
+            ev.seq = seq;
+            assert_same(&ev);
+            tocsin_event_init(&ev, TOCSIN_UPSTREAM);
+            ev.seq = n;
+            ev.req = rand() % 9 == 0 ? seq - 1 : seq;
+            assert_same(&ev);
+            seq += (uint64_t)(rand() % 7 == 0 ? rand() % 3 : 1);
+        }
+    }
+}
+END_TEST
+
+START_TEST(times)
+{
+    static const uint64_t from[] = {
+        0,
+        999999999999990,
+        1000000000000000,
+        1700000000999990,
+        9999999999999990,
+        10000000000000000,
+        UINT64_MAX - 5,
+    };
+    struct tocsin_event ev;
+    size_t i;
+    int n;
+
+    for (i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+        for (n = 0; n < 20; n++) {
+            tocsin_event_init(&ev, (enum tocsin_stream)_i);
+            ev.ts = from[i] + (uint64_t)n;
+            assert_same(&ev);
+        }
+        for (n = 0; n < 20; n++) {
+            ev.ts = from[i] + (uint64_t)n * 377777;
+            assert_same(&ev);
+        }
+    }
+}
+END_TEST
+
+/* Each field of the groups that are mostly empty, alone and with others. */
+START_TEST(hardly_usual)
+{
+    struct tocsin_event ev;
+    unsigned mask;
+
+    for (mask = 0; mask < 256; mask++) {
+        tocsin_event_init(&ev, (enum tocsin_stream)_i);
+        ev.grpc = mask & 1 ? 0 : TOCSIN_NONE;
+        ev.cloud = mask & 2 ? TOCSIN_SPAN("aws") : TOCSIN_SPAN("");
+        ev.region = mask & 4 ? TOCSIN_SPAN("eu-west-1") : TOCSIN_SPAN("");
+        ev.zone = mask & 8 ? TOCSIN_SPAN("eu-west-1a") : TOCSIN_SPAN("");
+        ev.weight = mask & 16 ? 1500 : 1000;
+        ev.flags = mask & 32 ? TOCSIN_FLAG_SLOW : 0;
+        ev.labels = mask & 64 ? TOCSIN_SPAN("a=b") : TOCSIN_SPAN("");
+        ev.fields = mask & 128 ? TOCSIN_SPAN("c=d") : TOCSIN_SPAN("");
+        assert_same(&ev);
+    }
+}
+END_TEST
+
 START_TEST(longest)
 {
     static char text[2048];
@@ -138,9 +215,14 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tocsin_encoder_init(&encoder);
     tcase_add_loop_test(tcase, same_bytes, 0, 2);
     tcase_add_loop_test(tcase, empty_ones, 0, 2);
     tcase_add_loop_test(tcase, longest, 0, 2);
+    tcase_add_test(tcase, counting);
+    tcase_add_loop_test(tcase, times, TOCSIN_REQUEST, TOCSIN_UPSTREAM + 1);
+    tcase_add_loop_test(tcase, hardly_usual, TOCSIN_REQUEST,
+                        TOCSIN_UPSTREAM + 1);
     suite_add_tcase(suite, tcase);
 
     srunner_run_all(runner, CK_NORMAL);
