@@ -130,7 +130,8 @@ size_t tocsin_record_pack(char *to, const struct tocsin_event *ev)
 /* ---------------------------------------------------------------- encoding */
 
 /* Sixteen bytes at a time: reads and writes beyond the end of the text. */
-static inline char *put_text(char *to, const char *from, size_t len)
+static inline __attribute__((always_inline)) char *
+put_text(char *to, const char *from, size_t len)
 {
     size_t i;
 
