@@ -14,6 +14,9 @@
 #include "ngx_http_tocsin_module.h"
 
 
+#define NGX_HTTP_TOCSIN_COMPARE  10000       /* us */
+
+
 /* what the attempts of a request say together */
 
 typedef struct {
@@ -33,6 +36,8 @@ typedef struct {
 } ngx_http_tocsin_log_t;
 
 
+static uint64_t ngx_http_tocsin_wall(ngx_http_tocsin_main_conf_t *tmcf,
+    uint64_t now);
 static void ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_request_t *tr);
 static void ngx_http_tocsin_summarize(ngx_http_tocsin_request_t *tr,
@@ -48,11 +53,12 @@ static ngx_uint_t ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr,
 static struct tocsin_span ngx_http_tocsin_method(ngx_uint_t method);
 static struct tocsin_span ngx_http_tocsin_proto(ngx_uint_t version);
 static struct tocsin_span ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr);
-static void ngx_http_tocsin_set_place(struct tocsin_event *ev,
+static ngx_inline void ngx_http_tocsin_set_place(struct tocsin_event *ev,
     ngx_http_tocsin_place_t *place);
 
 static void ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
-    ngx_http_tocsin_request_t *tr, struct tocsin_event *ev);
+    ngx_http_tocsin_request_t *tr, ngx_http_tocsin_attempt_t *last,
+    struct tocsin_event *ev);
 static void ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
     struct tocsin_event *ev);
@@ -99,7 +105,7 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
 
     log.tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
     log.now = ngx_http_tocsin_monotonic();
-    log.wall = ngx_tocsin_now();
+    log.wall = ngx_http_tocsin_wall(log.tmcf, log.now);
     log.draw = -1;
 
     for (sub = tr->next; sub; sub = sub->next) {
@@ -117,6 +123,23 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
     ngx_tocsin_commit(&log.tmcf->tocsin);
 
     return NGX_OK;
+}
+
+
+/*
+ * Both clocks run at one speed and differ by what the other one is set by:
+ * that is noticed within 10 ms.
+ */
+
+static uint64_t
+ngx_http_tocsin_wall(ngx_http_tocsin_main_conf_t *tmcf, uint64_t now)
+{
+    if (now - tmcf->compared >= NGX_HTTP_TOCSIN_COMPARE) {
+        tmcf->compared = now;
+        tmcf->difference = ngx_tocsin_now() - now;
+    }
+
+    return now + tmcf->difference;
 }
 
 
@@ -182,7 +205,7 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ev.req = ngx_tocsin_emit(&log->tmcf->tocsin, &ev);
 
     if (sum.attempts) {
-        ngx_http_tocsin_log_attempts(log, tr, &ev);
+        ngx_http_tocsin_log_attempts(log, tr, sum.last, &ev);
     }
 }
 
@@ -442,20 +465,19 @@ ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr)
 }
 
 
-static void
+static ngx_inline void
 ngx_http_tocsin_set_place(struct tocsin_event *ev,
     ngx_http_tocsin_place_t *place)
 {
-    if (place) {
-        ev->cloud = place->provider;
-        ev->region = place->region;
-        ev->zone = place->zone;
+    static ngx_http_tocsin_place_t  nowhere;
 
-    } else {
-        ev->cloud = TOCSIN_SPAN("");
-        ev->region = TOCSIN_SPAN("");
-        ev->zone = TOCSIN_SPAN("");
+    if (place == NULL) {
+        place = &nowhere;
     }
+
+    ev->cloud = place->provider;
+    ev->region = place->region;
+    ev->zone = place->zone;
 }
 
 
@@ -463,15 +485,18 @@ ngx_http_tocsin_set_place(struct tocsin_event *ev,
 
 static void
 ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
-    ngx_http_tocsin_request_t *tr, struct tocsin_event *ev)
+    ngx_http_tocsin_request_t *tr, ngx_http_tocsin_attempt_t *last,
+    struct tocsin_event *ev)
 {
     uint64_t                     flags;
+    ngx_http_tocsin_place_t     *place;
     ngx_http_tocsin_attempt_t   *at;
     ngx_http_tocsin_exchange_t  *ex;
 
     ev->stream = TOCSIN_UPSTREAM;
     ev->attempt = 0;
 
+    place = last->place;
     flags = ev->flags & (TOCSIN_FLAG_SUBREQUEST|TOCSIN_FLAG_SLOW);
 
     for (ex = tr->exchanges; ex; ex = ex->next) {
@@ -479,6 +504,11 @@ ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
 
             ev->flags = flags;
             ev->attempt++;
+
+            if (at->place != place) {
+                place = at->place;
+                ngx_http_tocsin_set_place(ev, place);
+            }
 
             ngx_http_tocsin_log_attempt(log, ex, at, ev);
         }
@@ -509,14 +539,12 @@ ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
     ev->upstream = tocsin_span_of((char *) ex->name.data, ex->name.len);
     ev->peer = tocsin_span_of((char *) at->peer.data, at->peer.len);
     ev->status = at->status;
-    ev->error = tocsin_error_text(at->error);
+    ev->error = at->error ? tocsin_error_text(at->error) : TOCSIN_SPAN("");
     ev->connect = at->connect;
     ev->header = at->header;
     ev->in = at->in;
     ev->out = at->out;
     ev->grpc = at->grpc;
-
-    ngx_http_tocsin_set_place(ev, at->place);
 
     (void) ngx_tocsin_emit(&log->tmcf->tocsin, ev);
 }

@@ -26,13 +26,21 @@
 #define NGX_HTTP_TOCSIN_REST_MAX  64    /* of the item of what has no room */
 
 
+/* a short name is wholly in its first and its last eight bytes */
+
+typedef struct {
+    uint64_t                     first;
+    uint64_t                     last;
+    size_t                       len;
+} ngx_http_tocsin_key_t;
+
+
 typedef struct {
     ngx_str_t                    upstream;
     ngx_http_tocsin_place_t     *place;
     ngx_uint_t                   count;
     ngx_queue_t                  waiting;    /* for a header; oldest first */
-    uint32_t                     hash;
-    u_char                       len;
+    ngx_http_tocsin_key_t        key;
     u_char                       peer[NGX_HTTP_TOCSIN_PEER_MAX];
 } ngx_http_tocsin_slot_t;
 
@@ -47,6 +55,8 @@ typedef struct {
 static ngx_http_tocsin_slot_t *ngx_http_tocsin_find_slot(
     ngx_http_tocsin_inflight_t *table, ngx_str_t *upstream, ngx_str_t *peer,
     ngx_uint_t *fresh);
+static ngx_inline void ngx_http_tocsin_make_key(ngx_http_tocsin_key_t *key,
+    ngx_str_t *peer);
 static void ngx_http_tocsin_write_inflight(void *data, struct tocsin_out *out);
 static int ngx_libc_cdecl ngx_http_tocsin_older(const void *one,
     const void *two);
@@ -117,8 +127,9 @@ static ngx_http_tocsin_slot_t *
 ngx_http_tocsin_find_slot(ngx_http_tocsin_inflight_t *table,
     ngx_str_t *upstream, ngx_str_t *peer, ngx_uint_t *fresh)
 {
-    uint32_t                 hash;
+    uint64_t                 hash;
     ngx_uint_t               i;
+    ngx_http_tocsin_key_t    key;
     ngx_http_tocsin_slot_t  *slot, *idle;
 
     *fresh = 0;
@@ -127,18 +138,23 @@ ngx_http_tocsin_find_slot(ngx_http_tocsin_inflight_t *table,
         return &table->over;
     }
 
-    hash = ngx_murmur_hash2(peer->data, peer->len);
-    hash ^= (uint32_t) ((uintptr_t) upstream->data >> 3);
+    ngx_http_tocsin_make_key(&key, peer);
 
-    slot = &table->slots[(hash % NGX_HTTP_TOCSIN_SETS) * NGX_HTTP_TOCSIN_WAYS];
+    hash = (key.first ^ (uintptr_t) upstream->data) * 0x9e3779b97f4a7c15;
+    hash = (hash ^ key.last) * 0x9e3779b97f4a7c15;
+
+    slot = &table->slots[(hash >> 32) % NGX_HTTP_TOCSIN_SETS
+                         * NGX_HTTP_TOCSIN_WAYS];
     idle = NULL;
 
     for (i = 0; i < NGX_HTTP_TOCSIN_WAYS; i++, slot++) {
 
-        if (slot->hash == hash
-            && slot->len == peer->len
+        if (slot->key.first == key.first
+            && slot->key.last == key.last
+            && slot->key.len == key.len
             && slot->upstream.data == upstream->data
-            && ngx_memcmp(slot->peer, peer->data, peer->len) == 0)
+            && (key.len <= 16
+                || ngx_memcmp(slot->peer, peer->data, key.len) == 0))
         {
             return slot;
         }
@@ -152,14 +168,31 @@ ngx_http_tocsin_find_slot(ngx_http_tocsin_inflight_t *table,
         return &table->over;
     }
 
-    idle->hash = hash;
+    idle->key = key;
     idle->upstream = *upstream;
-    idle->len = (u_char) peer->len;
     ngx_memcpy(idle->peer, peer->data, peer->len);
 
     *fresh = 1;
 
     return idle;
+}
+
+
+static ngx_inline void
+ngx_http_tocsin_make_key(ngx_http_tocsin_key_t *key, ngx_str_t *peer)
+{
+    key->len = peer->len;
+
+    if (peer->len >= 8) {
+        ngx_memcpy(&key->first, peer->data, 8);
+        ngx_memcpy(&key->last, peer->data + peer->len - 8, 8);
+        return;
+    }
+
+    key->first = 0;
+    key->last = 0;
+
+    ngx_memcpy(&key->first, peer->data, peer->len);
 }
 
 
@@ -298,7 +331,7 @@ ngx_http_tocsin_write_slot(struct tocsin_out *out, ngx_http_tocsin_slot_t *slot,
     tocsin_pct_encode(out, tocsin_span_of((char *) slot->upstream.data,
                                           slot->upstream.len));
     tocsin_out_char(out, '=');
-    tocsin_pct_encode(out, tocsin_span_of((char *) slot->peer, slot->len));
+    tocsin_pct_encode(out, tocsin_span_of((char *) slot->peer, slot->key.len));
     tocsin_out_char(out, '=');
     ngx_http_tocsin_write_uint(out, slot->count);
     tocsin_out_char(out, '=');

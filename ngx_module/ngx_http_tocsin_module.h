@@ -65,6 +65,9 @@ typedef struct {
     ngx_uint_t                     alerts;      /* "tocsin_alerts" somewhere */
     ngx_int_t                      index;       /* of our hidden variable */
 
+    uint64_t                       difference;  /* of wall and monotonic time */
+    uint64_t                       compared;    /* when, monotonic */
+
     void                          *cloud;       /* ngx_http_tocsin_cloud.c */
     void                          *upstreams;   /* ngx_http_tocsin_peer.c */
     void                          *inflight;    /* ngx_http_tocsin_inflight.c */

@@ -317,13 +317,15 @@ ngx_http_tocsin_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_int_t                   rc;
     ngx_http_tocsin_request_t  *tr;
 
-    rc = ngx_http_next_body_filter(r, in);
-
     tr = ngx_http_tocsin_get_request(r);
 
-    if (tr && tr->follow) {
-        tr->end = ngx_http_tocsin_monotonic();
+    if (tr == NULL || !tr->follow) {
+        return ngx_http_next_body_filter(r, in);
     }
+
+    rc = ngx_http_next_body_filter(r, in);
+
+    tr->end = ngx_http_tocsin_monotonic();
 
     return rc;
 }

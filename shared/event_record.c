@@ -52,6 +52,14 @@ _Static_assert(sizeof(struct upstream_record)
                        TOCSIN_UPSTREAM_BODY(MOST) <= TOCSIN_RECORD_MAX,
                "");
 
+/* What follows a ready-made piece is void: there must be room for it. */
+_Static_assert(TOCSIN_REQUEST_BODY(TOCSIN_PUT_MAX)(int) sizeof(
+                   struct tocsin_ready) <= TOCSIN_EVENT_ENCODED_MAX,
+               "");
+_Static_assert(TOCSIN_UPSTREAM_BODY(TOCSIN_PUT_MAX)(int) sizeof(
+                   struct tocsin_ready) <= TOCSIN_EVENT_ENCODED_MAX,
+               "");
+
 /* ----------------------------------------------------------------- packing */
 
 #define PACK_UINT(m) record->m = ev->m;
@@ -176,11 +184,7 @@ put_text(char *to, const char *from, size_t len)
 
 static inline char *put_ready(char *to, const struct tocsin_ready *ready)
 {
-    size_t i;
-
-    for (i = 0; i < ready->len; i += 16) {
-        memcpy(to + i, ready->text + i, 16);
-    }
+    memcpy(to, ready->text, sizeof(ready->text));
     return to + ready->len;
 }
 

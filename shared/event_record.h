@@ -37,7 +37,7 @@ struct tocsin_counter {
 
 struct tocsin_ready {
     size_t len;
-    char text[96];
+    char text[80]; /* all of it is copied */
 };
 
 struct tocsin_encoder {
