@@ -69,13 +69,14 @@ _Static_assert(TOCSIN_UPSTREAM_BODY(TOCSIN_PUT_MAX)(int) sizeof(
 #define PACK_TEXT(m) PACK_SPAN(m, TOCSIN_TEXT_MAX, false)
 #define PACK_PAIRS(m) PACK_SPAN(m, TOCSIN_LABELS_MAX, true)
 #define PACK_SPAN(m, cap, pairs)                                               \
-    record->m = 0;                                                             \
-    if (ev->m.len != 0) {                                                      \
-        text = ev->m;                                                          \
+    text.len = ev->m.len;                                                      \
+    record->m = (uint16_t)text.len;                                            \
+    if (text.len != 0) {                                                       \
+        text.data = ev->m.data;                                                \
         if (text.len > (cap)) {                                                \
             text = tocsin_put_cut(text, cap, pairs);                           \
+            record->m = (uint16_t)text.len;                                    \
         }                                                                      \
-        record->m = (uint16_t)text.len;                                        \
         to = copy(to, text.data, text.len);                                    \
     }
 #define PACK(member, kind, name, unit, help) PACK_##kind(member)
