@@ -51,7 +51,7 @@ static size_t expected_code(char *to, const char *text, size_t len)
     for (i = 0; i < len; i++) {
         c = (unsigned char)text[i];
         if (c < 0x21 || c == 0x7f || c == '%' || c == ',' || c == '=') {
-            n += (size_t)sprintf(to + n, "%%%02X", c);
+            n += (size_t)snprintf(to + n, 4, "%%%02X", c);
         } else {
             to[n++] = text[i];
         }

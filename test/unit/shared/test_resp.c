@@ -186,7 +186,7 @@ static size_t any_batch(char *to, size_t cap)
 
     while (len + 40 < cap) {
         size = snprintf(id, sizeof(id), "%" PRIu64 "-%u", ms, n++);
-        len += (size_t)sprintf(to + len, "$%d\r\n%s\r\n", size, id);
+        len += (size_t)snprintf(to + len, cap - len, "$%d\r\n%s\r\n", size, id);
         if (rand() % 8 == 0) {
             ms += (uint64_t)(rand() % 3);
             n = 0;
