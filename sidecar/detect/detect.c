@@ -7,12 +7,13 @@
  *                                head B's log odds, which are nats too
  *
  * The scores of the first two are what `backtest` prints. Alarms follow the
- * third where the features are known, the second where they are columns of a
- * file. Each statistic is calibrated by a tail of its own (tail.h) to a rate
- * of false alarms, which is compared with the user's budget spread over all
- * series and ticks. The harm of two ticks in a row (the lesser of them)
- * is one statistic, that of a single tick another; the second has to be much
- * rarer, and then needs no second tick.
+ * third where the features are known, the first where they are columns of a
+ * file: then a row has to be rarer than the budget allows, and to stick out of
+ * any series as far as STICKS_OUT. Each statistic is calibrated by a tail of
+ * its own (tail.h) to a rate of false alarms, which is compared with the user's
+ * budget spread over all series and ticks. The harm of two ticks in a row (the
+ * lesser of them) is one statistic, that of a single tick another; the second
+ * has to be much rarer, and then needs no second tick.
  *
  * What must stay true: a series in alarm teaches neither its tails nor the
  * baselines of the features that are wrong; the verdict of a row depends on
@@ -35,6 +36,7 @@
 #define ACCEPT 1.0        /* hours after which a new level is normal... */
 #define ACCEPT_FAILING 24 /* ...and that many errors are */
 #define SUDDEN 0.1        /* of the budget's rate, for a single tick */
+#define STICKS_OUT 2.0    /* log odds, about: less is never told of a file */
 
 /* Priors of block maxima, from series of synthetic traffic. */
 static const struct tail_options tail_row = {0, 1.0, 0.7, 0.2};
@@ -180,19 +182,39 @@ static double model_nats(double begins)
     return isnan(begins) ? 0 : clip(begins + 2, -2, 4);
 }
 
+static double sticks_out(unsigned without, const struct evidence *evidence)
+{
+    double score = (without & DETECT_HEAD_A) != 0 ? 0 : evidence->sticks_out;
+
+    return (without & DETECT_Z150) != 0 ? score : score + evidence->z150;
+}
+
+static unsigned news_without(unsigned without)
+{
+    return ((without & DETECT_HEAD_B) != 0 ? INCIDENT_HEAD : 0u) |
+           ((without & DETECT_NOVELTY) != 0 ? INCIDENT_NOVELTY : 0u) |
+           ((without & DETECT_DRIFT) != 0 ? INCIDENT_DRIFT : 0u) |
+           ((without & DETECT_BUDGET) != 0 ? INCIDENT_BUDGET : 0u);
+}
+
 static void hear_evidence(struct detect *detect, struct trial *trial)
 {
     const float *row = trial->scored->evidence +
                        (size_t)trial->index * trial->scored->evidence_count;
     struct evidence evidence = evidence_of(&detect->evidence, row);
     struct subject *subject = &detect->subjects[trial->slot];
+    struct incident_row news = {
+        .logit_b = evidence.begins,
+        .novelty = evidence.novelty,
+        .distance = evidence.drift,
+        .without = news_without(detect->options.without),
+    };
 
-    trial->sticks_out = evidence.sticks_out + evidence.z150;
-    trial->news =
-        incident_step(&subject->incident, evidence.begins, evidence.novelty);
+    trial->sticks_out = sticks_out(detect->options.without, &evidence);
+    trial->news = incident_step(&subject->incident, &news);
     if (!trial->known) {
-        trial->strength = trial->pair = trial->news.surprise;
-        trial->chance = tail_rate(detect->news, trial->slot, trial->pair);
+        trial->strength = trial->pair = trial->sticks_out;
+        trial->chance = tail_rate(detect->row, trial->slot, trial->pair);
         return;
     }
     trial->strength = model_nats(evidence.begins);
@@ -260,17 +282,19 @@ static uint32_t farthest_column(const struct trial *trial)
     return farthest;
 }
 
-static void hear_news(struct detect *detect, struct trial *trial)
+static void hear_columns(struct detect *detect, struct trial *trial)
 {
     struct sight *sight = &trial->sight;
-    double ceiling = tail_value(detect->news, trial->slot, trial->rate);
+    double bar = tail_value(detect->row, trial->slot, trial->rate);
 
     *sight = (struct sight){.column = farthest_column(trial)};
     sight->observed = !isnan(trial->sticks_out);
-    sight->harmful = sight->observed && trial->pair >= ceiling;
+    sight->harmful =
+        sight->observed && trial->sticks_out >= fmax(bar, STICKS_OUT);
     sight->harming = 1u << (sight->column % 32);
     if (sight->observed && !detect->subjects[trial->slot].alarm.on) {
-        tail_learn(detect->news, trial->slot, trial->pair, ceiling);
+        tail_learn(detect->news, trial->slot, trial->news.surprise,
+                   tail_value(detect->news, trial->slot, trial->rate));
     }
 }
 
@@ -350,11 +374,16 @@ static void tell_feature(const struct trial *trial, uint32_t column,
     }
 }
 
-static float incident_score_of(const struct trial *trial)
+static float incident_score_of(const struct detect *detect,
+                               const struct trial *trial)
 {
-    bool told = trial->known ? trial->sight.harmful : trial->news.told > 0;
-
-    return told ? score_of_rate(trial->chance) : 0;
+    if (trial->known) {
+        return trial->sight.harmful ? score_of_rate(trial->chance) : 0;
+    }
+    return trial->news.told > 0
+               ? score_of_rate(
+                     tail_rate(detect->news, trial->slot, trial->news.surprise))
+               : 0;
 }
 
 static void give_verdict(struct detect *detect, const struct trial *trial,
@@ -371,7 +400,7 @@ static void give_verdict(struct detect *detect, const struct trial *trial,
                        ? 0
                        : score_of_rate(tail_rate(detect->row, trial->slot,
                                                  trial->sticks_out)),
-        .incident = incident_score_of(trial),
+        .incident = incident_score_of(detect, trial),
         .anomaly_raw = bounded(trial->sticks_out),
         .incident_raw = bounded(trial->news.told),
         .tail = trial->chance,
@@ -404,7 +433,7 @@ static void try_row(struct detect *detect, struct trial *trial,
     if (trial->known) {
         hear_harm(detect, trial);
     } else {
-        hear_news(detect, trial);
+        hear_columns(detect, trial);
     }
     decide(detect, trial);
     give_verdict(detect, trial, verdict);
@@ -455,7 +484,7 @@ void detect_batch(struct detect *detect, const struct scored_batch *scored)
 
 /* ------------------------------------------------------------- checkpoint */
 
-#define FORMAT 1
+#define FORMAT 2
 
 void detect_save(const struct detect *detect, struct buf *to)
 {

@@ -11,12 +11,23 @@
 #include "../base/err.h"
 #include "../model/scorer.h"
 
+/* What the scores of files can do without, to see what it is worth. */
+enum detect_part {
+    DETECT_HEAD_A = 1,
+    DETECT_Z150 = 2,
+    DETECT_HEAD_B = 4,
+    DETECT_NOVELTY = 8,
+    DETECT_DRIFT = 16,
+    DETECT_BUDGET = 32
+};
+
 struct detect_options {
     double false_alarms_per_day;
     double min_requests_per_minute;
     unsigned clear; /* quiet ticks that end an alarm */
     uint64_t tick;  /* us */
     uint32_t max;
+    unsigned without; /* of enum detect_part */
 };
 
 /* One series in one tick. */

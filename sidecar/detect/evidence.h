@@ -12,7 +12,8 @@
     X(sticks_out, "logit_a", "log odds that this row sticks out")              \
     X(begins, "logit_b", "log odds that a rare change begins here")            \
     X(z150, "z150", "squashed |z| of memory 150, largest of the columns")      \
-    X(novelty, "novelty", "distance beyond all that was seen, in ranges")
+    X(novelty, "novelty", "distance beyond all that was seen, in ranges")      \
+    X(drift, "drift", "signed distance from where it usually is at this time")
 
 #define EVIDENCE_MEMBER(member, name, help) unsigned member;
 struct evidence_columns {

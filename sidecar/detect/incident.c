@@ -1,10 +1,16 @@
 /*
- * The incident score. Three streams are made comparable by the same question,
+ * The incident score. Four streams are made comparable by the same question,
  * "how often does a stretch of this series reach that high by itself?": head
- * B's odds of this row, its odds averaged over ten rows, and how far the value
- * lies beyond all that was seen. Each is a Gumbel fit to the maxima of past
- * blocks and answers in powers of ten. The two of B are averaged by squares,
- * the result with novelty's; B's own conviction is added.
+ * B's odds of this row, its odds averaged over ten rows, how far the value
+ * lies beyond all that was seen, and how far the last rows together are from
+ * where they should be. Each is a Gumbel fit to the maxima of past blocks and
+ * answers in powers of ten. The two of B are averaged by squares, the result
+ * with the other two; B's own conviction is added.
+ *
+ * The last stream is for what never sticks out: head B is told of single rows
+ * and learns of onsets, but a mean of thirty rows (Roberts' chart, 1959) tells
+ * a shift that is no more than the noise of one. It also makes the score less
+ * dependent on the network that happened to be trained.
  *
  * Then the budget: an alert raises the bar for the next ones, which falls
  * again as rows go by, and a refractory time follows each.
@@ -23,10 +29,12 @@
 #define SHRINK 0.5 /* prior of the deviation of the maxima... */
 #define WEIGHT 2.0 /* ...and how many blocks it is worth */
 #define CAP 6.0    /* of each part, in powers of ten */
+#define DRIFT 30.0 /* rows: memory of the mean distance */
 
 #define WARM 200         /* rows before the first alert */
 #define NOVELTY_WARM 100 /* rows before novelty counts */
-#define BAR 0.2
+#define BAR 0.3
+#define CONVICTION 0.2
 #define RAISE 0.15     /* of the bar by each alert */
 #define FORGET 3000.0  /* rows; less while the series is young */
 #define REFRACTORY 100 /* rows; at most the age */
@@ -107,22 +115,57 @@ static double clip(double value, double low, double high)
     return fmin(fmax(value, low), high);
 }
 
-static double surprise(struct incident *incident, double logit_b,
-                       double novelty)
+/* Size of the mean distance of the last rows. */
+static double drift_away(struct incident *incident, double distance)
 {
-    uint32_t row = incident->row;
-    double far = row < NOVELTY_WARM ? 0 : novelty;
-    double odds = gumbel_step(&incident->odds, exp(logit_b), row);
-    double rolled =
-        gumbel_step(&incident->rolled, roll(incident, logit_b), row);
-    double novel = gumbel_step(&incident->novelty, far, row);
-    double b;
+    double pull = fmax(1.0 / (incident->row + 1.0), 1 / DRIFT);
 
-    odds = clip(odds, 0, CAP);
-    rolled = clip(rolled, 0, CAP);
-    b = sqrt((odds * odds + rolled * rolled) / 2);
-    return (clip(novel, 0, CAP) + clip(b, 0, CAP)) / 2 +
-           0.2 * clip(logit_b + 2, -2, 4);
+    incident->drift = (float)((double)incident->drift +
+                              pull * (distance - (double)incident->drift));
+    return fabs((double)incident->drift);
+}
+
+/* The three parts that are powers of ten. */
+static double rarity(struct incident *incident, const struct incident_row *row,
+                     double logit_b)
+{
+    uint32_t at = incident->row;
+    double odds = gumbel_step(&incident->odds, exp(logit_b), at);
+    double rolled = gumbel_step(&incident->rolled, roll(incident, logit_b), at);
+    double far = at < NOVELTY_WARM || !(row->novelty > 0) ? 0 : row->novelty;
+    double distance = isnan(row->distance) ? 0 : clip(row->distance, -8, 8);
+    double sum = 0, count = 0, novel, drifted;
+
+    novel = gumbel_step(&incident->novelty, fmin(far, 1e30), at);
+    drifted =
+        gumbel_step(&incident->drifted, drift_away(incident, distance), at);
+    if ((row->without & INCIDENT_HEAD) == 0) {
+        odds = clip(odds, 0, CAP);
+        rolled = clip(rolled, 0, CAP);
+        sum += sqrt((odds * odds + rolled * rolled) / 2);
+        count++;
+    }
+    if ((row->without & INCIDENT_NOVELTY) == 0) {
+        sum += clip(novel, 0, CAP);
+        count++;
+    }
+    if ((row->without & INCIDENT_DRIFT) == 0) {
+        sum += clip(drifted, 0, CAP);
+        count++;
+    }
+    return sum / fmax(count, 1);
+}
+
+static double surprise(struct incident *incident,
+                       const struct incident_row *row)
+{
+    double logit_b = clip(row->logit_b, -30, 30);
+    double rare = rarity(incident, row, logit_b);
+
+    if ((row->without & INCIDENT_HEAD) != 0) {
+        return rare;
+    }
+    return rare + CONVICTION * clip(logit_b + 2, -2, 4);
 }
 
 /* What the budget lets through. */
@@ -150,20 +193,24 @@ void incident_init(struct incident *incident)
     gumbel_init(&incident->odds);
     gumbel_init(&incident->rolled);
     gumbel_init(&incident->novelty);
+    gumbel_init(&incident->drifted);
 }
 
 /* A row without evidence is no row: nothing was observed. */
-struct incident_score incident_step(struct incident *incident, double logit_b,
-                                    double novelty)
+struct incident_score incident_step(struct incident *incident,
+                                    const struct incident_row *row)
 {
     struct incident_score score = {0, 0};
 
-    if (isnan(logit_b)) {
+    if (isnan(row->logit_b)) {
         return score;
     }
-    score.surprise = surprise(incident, clip(logit_b, -30, 30),
-                              isfinite(novelty) ? fmax(novelty, 0) : 0);
-    score.told = spend(incident, score.surprise);
+    score.surprise = surprise(incident, row);
+    if ((row->without & INCIDENT_BUDGET) != 0) {
+        score.told = incident->row < WARM ? 0 : fmax(score.surprise + 10, 0);
+    } else {
+        score.told = spend(incident, score.surprise);
+    }
     incident->row++;
     return score;
 }
@@ -201,9 +248,11 @@ void incident_save(const struct incident *incident, struct buf *to)
     gumbel_save(&incident->odds, to);
     gumbel_save(&incident->rolled, to);
     gumbel_save(&incident->novelty, to);
+    gumbel_save(&incident->drifted, to);
     for (i = 0; i < INCIDENT_ROLL; i++) {
         buf_put_f32(to, incident->roll[i]);
     }
+    buf_put_f32(to, incident->drift);
     buf_put_f32(to, incident->spent);
     buf_put_u32(to, incident->row);
     buf_put_u32(to, incident->last);
@@ -216,9 +265,11 @@ void incident_restore(struct incident *incident, struct cursor *from)
     gumbel_restore(&incident->odds, from);
     gumbel_restore(&incident->rolled, from);
     gumbel_restore(&incident->novelty, from);
+    gumbel_restore(&incident->drifted, from);
     for (i = 0; i < INCIDENT_ROLL; i++) {
         incident->roll[i] = cursor_f32(from);
     }
+    incident->drift = cursor_f32(from);
     incident->spent = cursor_f32(from);
     incident->row = cursor_u32(from);
     incident->last = cursor_u32(from);

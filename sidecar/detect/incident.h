@@ -1,7 +1,7 @@
 /*
  * Is this row a rare change that somebody should be told of? Turns head B's
- * log odds and the novelty of one series into the incident score, and spends
- * a budget of alerts on it.
+ * log odds, the novelty and the drift of one series into the incident score,
+ * and spends a budget of alerts on it.
  */
 #ifndef TOCSIN_INCIDENT_H
 #define TOCSIN_INCIDENT_H
@@ -23,10 +23,26 @@ struct gumbel {
 };
 
 struct incident {
-    struct gumbel odds, rolled, novelty;
+    struct gumbel odds, rolled, novelty, drifted;
     float roll[INCIDENT_ROLL];
+    float drift;        /* mean distance of the last rows, signed */
     float spent;        /* what the alerts so far have raised the bar by */
     uint32_t row, last; /* rows seen; the row of the last alert */
+};
+
+/* What can be left out, to see what it is worth. */
+enum incident_part {
+    INCIDENT_HEAD = 1,
+    INCIDENT_NOVELTY = 2,
+    INCIDENT_DRIFT = 4,
+    INCIDENT_BUDGET = 8
+};
+
+struct incident_row {
+    double logit_b; /* NaN: no row */
+    double novelty;
+    double distance;  /* from where it should be, signed */
+    unsigned without; /* of enum incident_part */
 };
 
 struct incident_score {
@@ -35,8 +51,8 @@ struct incident_score {
 };
 
 void incident_init(struct incident *incident);
-struct incident_score incident_step(struct incident *incident, double logit_b,
-                                    double novelty);
+struct incident_score incident_step(struct incident *incident,
+                                    const struct incident_row *row);
 
 void incident_save(const struct incident *incident, struct buf *to);
 void incident_restore(struct incident *incident, struct cursor *from);

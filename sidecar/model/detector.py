@@ -2,7 +2,7 @@
 
     initial(B[, F]) -> s[B,S]
     step(x[B,F], past[B,K,F], season[B,P,Q], s[B,S])
-        -> (expected[B,F], low[B,F], high[B,F], evidence[B,5+F], s'[B,S])
+        -> (expected[B,F], low[B,F], high[B,F], evidence[B,6+F], s'[B,S])
     loss(x[B,T,F], past[B,T,K,F], season[B,T,P,Q]) -> scalar
 
     statistics = 'causal-1', floor(F) -> [F,1],
@@ -20,6 +20,10 @@ evidence, one row for a series; NaN where nothing was observed:
               direction that hurts
     novelty   the largest distance beyond slowly forgotten extremes, in units
               of their range, in the direction that hurts
+    drift     the signed distance, squashed, from the same hours of other days
+              where those are known, from the level in the log domain where
+              not: of the column where it is largest, in the direction that
+              hurts; what stays away for long is told by its mean
     column    the index of the column that tells most
     e:...     for each column: its own logit (sticks out, harm or not) + |z150|
 
@@ -31,7 +35,7 @@ from typing import List, Tuple
 import torch
 from torch import Tensor, nn
 
-from causal import SEASONS, Statistics, Z150
+from causal import INPUTS, SEASONS, Statistics, Z150
 from inject import inject
 from network import Network
 
@@ -51,7 +55,7 @@ KINDS = [
     ('retries', .01, 1., 0.),
     ('cache_hits', .02, 0., 1.)]
 SHARES = ('errors', 'client_errors', 'local_errors', 'cache_hits')
-ROWS = ['logit_a', 'logit_b', 'z150', 'novelty', 'column']
+ROWS = ['logit_a', 'logit_b', 'z150', 'novelty', 'drift', 'column']
 WARM_UP = 32         # ticks of a window that are not judged
 
 
@@ -77,6 +81,9 @@ class Detector(nn.Module):
         self.statistics = 'causal-1'
         self.kinds = F
         self.z150 = Z150
+        self.z_log = INPUTS.index('zlog')
+        self.from_days = INPUTS.index('median_band')
+        self.has_days = INPUTS.index('has_median')
         self.rows = len(ROWS)
         self.warm_up = WARM_UP
         self.causal = Statistics()
@@ -120,16 +127,20 @@ class Detector(nn.Module):
         expected, low, high = self.network.band(facts, candidates, scale, True)
         low = torch.where(lowest >= self.zero, low.clamp(min=0.), low)
         z = inputs[self.z150]
+        drift = torch.where(inputs[self.has_days] > self.zero,
+                            inputs[self.from_days], inputs[self.z_log])
         if F == self.kinds:
             high = torch.minimum(high, torch.maximum(self.tops, expected))
             z_hurts = torch.maximum(z * self.rises, z * self.drops)
             novel = torch.maximum(novelty * self.rises, novelty * self.drops)
+            drift = torch.maximum(drift * self.rises, drift * self.drops)
         else:
             z_hurts = z.abs()
             novel = novelty.abs()
         away = (seen - self.one) * self.hundred
         told = torch.cat([
             joint, z_hurts.amax(0, True), (novel + away).amax(0, True),
+            drift.gather(0, drift.abs().argmax(0, True)),
             (own[1] + z_hurts + away).argmax(0, True).to(x.dtype),
             own[0] + z.abs()])
         rows = seen.amax(0, keepdim=True).expand(self.rows, -1)
