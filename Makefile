@@ -97,8 +97,8 @@ $(BUILD)/obj/%.c.o: %.c
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -c -o $@ $<
 
 # Loops over lanes become vectors, with the same bits on every machine.
-$(BUILD)/obj/sidecar/model/causal.c.o: CFLAGS_ALL += -O3 -fno-math-errno \
-    -fno-trapping-math -ffp-contract=off
+CAUSAL_CFLAGS := -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
+$(BUILD)/obj/sidecar/model/causal.c.o: CFLAGS_ALL += $(CAUSAL_CFLAGS)
 
 $(BUILD)/obj/%.cpp.o: %.cpp
 	@mkdir -p $(@D)
@@ -213,6 +213,18 @@ docs: $(BUILD)/tocsin       ## write what is generated from the code's tables
 
 check-docs: $(BUILD)/tocsin ## fail where a generated file is out of date
 	@$(LINT)/docs.sh --check $<
+
+# ------------------------------------------------------------------- model
+
+$(BUILD)/libcausal.so: sidecar/model/causal.c sidecar/model/causal.h
+	@mkdir -p $(@D)
+	$(SAY) "  LIB  $@"
+	$(Q)$(CC) -std=c11 $(CAUSAL_CFLAGS) -fPIC -shared -o $@ $< -lm
+
+model:                      ## train the shipped model again, to the same bits
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_MODEL)
+	@$(SUBMAKE) $(BUILD)/libcausal.so
+	$(PYTHON) sidecar/model/export.py conf/default.pt --native $(BUILD)/libcausal.so
 
 # ------------------------------------------------------------------- bench
 

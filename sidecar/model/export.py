@@ -1,24 +1,34 @@
 #!/usr/bin/python3
 """Defines, pre-trains and exports the default model.
 
-usage: export.py OUT.pt [--seconds CPU_SECONDS] [--seed N] [--version NAME]
+usage: export.py OUT.pt [--native LIB] [--rounds N] [--seed N] [--version NAME]
 
-Training is on synthetic series alone, with fixed seeds; the seconds are CPU
-time of one core, so how far it gets, and the last bits, depend on the
-machine. Prints what the exported file does on series that it never saw.
+Training is on synthetic series alone, by a number of rounds and with fixed
+seeds: the same machine makes the same file, to the last bit. Prints what the
+exported network does on series that it never saw. With the statistics of
+causal.c as a shared library (`make model` builds it) a round takes a third of
+the time.
 
-causal.py      what is known of a column from its past
+causal.py      what is known of a column from its past; native.py: by causal.c
 network.py     evidence and bands from that
 inject.py      anomalies for learning where nobody labels
 detector.py    the module: the reference of the contract of model.h
 generator.py   synthetic series of one column; services.py: of a service
+teachers.py    several networks, from whose mean the one that is shipped learns
 pretrain.py    batches and training
 """
 import argparse
+import io
 import os
 import sys
+import time
 
-os.environ['OPENBLAS_NUM_THREADS'] = '1'     # before it is loaded
+# Before torch is loaded; constants of a module are written in hash order.
+FIXED = {'OPENBLAS_NUM_THREADS': '1', 'PYTHONHASHSEED': '0'}
+if __name__ == '__main__' and any(os.environ.get(k) != v
+                                  for k, v in FIXED.items()):
+    os.environ.update(FIXED)
+    os.execv(sys.executable, [sys.executable] + sys.argv)
 
 import torch
 
@@ -26,6 +36,7 @@ import pretrain
 import services
 from causal import Z150
 from detector import Detector
+from native import Native
 
 HELD_OUT = 10 ** 9   # seeds from here on are never trained on
 
@@ -58,15 +69,43 @@ def held_out(network, rows, name):
              + (100. * float((inside * judged).sum() / judged.sum()),)))
 
 
-def report(batches, spent, mean):
-    print('%4d batches, %3.0f s, loss %s' % (batches, spent, ', '.join(
-        '%s %.4f' % item for item in sorted(mean.items()))), flush=True)
+def reporter(every):
+    start = time.monotonic()
+
+    def report(done, rounds, trainer):
+        if done % every == 0 or done == rounds:
+            print('%3d of %d rounds, %4d steps, %4.0f s, loss %s' % (
+                done, rounds, trainer.steps, time.monotonic() - start,
+                ', '.join('%s %.4f' % item
+                          for item in sorted(trainer.mean.items()))),
+                flush=True)
+    return report
+
+
+def save(detector, path):
+    """Without the paths of these sources, which debug records hold: a file
+    shall not depend on where it was made."""
+    whole = io.BytesIO()
+    torch.jit.save(torch.jit.script(detector), whole)
+    whole.seek(0)
+    reader = torch._C.PyTorchFileReader(whole)
+    part = path + '.part'
+    with open(part, 'wb') as file:
+        writer = torch._C.PyTorchFileWriter(file)
+        for name in sorted(reader.get_all_records()):
+            if not name.endswith('.debug_pkl') and name != 'version':
+                record = reader.get_record(name)
+                writer.write_record(name, record, len(record))
+        writer.write_end_of_file()
+    os.chmod(part, 0o644)
+    os.replace(part, path)
 
 
 def main():
     parser = argparse.ArgumentParser(description='train and export a model')
     parser.add_argument('out')
-    parser.add_argument('--seconds', type=float, default=600.)
+    parser.add_argument('--native', metavar='LIB')
+    parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--version', default='default-1')
     options = parser.parse_args()
@@ -74,17 +113,20 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     detector = Detector(options.version)
-    detector.statistics = torch.jit.script(detector.statistics)
-    pretrain.train(detector, options.seconds, options.seed * 10 ** 6, report)
+    replay = detector.replay
+    if options.native:
+        native = Native(options.native)
+
+        def replay(x, season):
+            return native.replay(detector, x, season)
+    pretrain.train(detector.network, replay, options.rounds,
+                   options.seed * 10 ** 6, reporter(5))
     held_out(detector.network,
-             pretrain.columns(detector, HELD_OUT), 'columns')
+             pretrain.columns(replay, HELD_OUT, 512), 'columns')
     held_out(detector.network,
-             services.batch(detector, HELD_OUT, 64, 1024, pretrain.Rows),
+             services.batch(replay, HELD_OUT, 64, 1024, pretrain.Rows),
              'services')
-    part = options.out + '.part'
-    torch.jit.script(detector).save(part)
-    os.chmod(part, 0o644)
-    os.replace(part, options.out)
+    save(detector, options.out)
     print('%s: version %s, %d bytes' % (options.out, options.version,
                                         os.path.getsize(options.out)))
     return 0

@@ -318,11 +318,11 @@ def service(seed, n):
     return x, season, own, own_weight, row, weight
 
 
-def batch(detector, seed, count, ticks, rows):
+def batch(replay, seed, count, ticks, rows):
     """`count` services as Rows."""
     made = [service(seed + i, ticks) for i in range(count)]
     x, season, own, own_weight, row, weight = (
         torch.from_numpy(np.stack([m[k] for m in made]).astype(np.float32))
         for k in range(6))
-    return rows(detector, x, season, own, own_weight, row,
+    return rows(replay, x, season, own, own_weight, row,
                 weight[:, :, None].expand(-1, -1, 2))
