@@ -535,7 +535,7 @@ ngx_http_tocsin_command_init(ngx_cycle_t *cycle, ngx_http_tocsin_feed_t *feed)
 void
 ngx_http_tocsin_command_exit(ngx_http_tocsin_feed_t *feed)
 {
-    ngx_queue_t                 *q;
+    ngx_queue_t                 *next;
     ngx_http_tocsin_order_t     *order;
     ngx_http_tocsin_commands_t  *commands;
 
@@ -549,14 +549,17 @@ ngx_http_tocsin_command_exit(ngx_http_tocsin_feed_t *feed)
         ngx_tocsin_link_stop(commands->link);
     }
 
-    while (!ngx_queue_empty(&commands->orders)) {
-        q = ngx_queue_head(&commands->orders);
-        order = ngx_queue_data(q, ngx_http_tocsin_order_t, queue);
+    next = ngx_queue_head(&commands->orders);
 
-        ngx_http_tocsin_command_remove(commands, order);
+    while (next != ngx_queue_sentinel(&commands->orders)) {
+        order = ngx_queue_data(next, ngx_http_tocsin_order_t, queue);
+        next = ngx_queue_next(next);
 
         if (order->request == NULL) {
             ngx_free(order);
         }
     }
+
+    ngx_queue_init(&commands->orders);
+    commands->n = 0;
 }

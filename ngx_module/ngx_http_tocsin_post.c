@@ -320,7 +320,7 @@ ngx_http_tocsin_silence_read(ngx_http_request_t *r, struct tocsin_span *body)
 
             p += b->file_last - b->file_pos;
 
-        } else {
+        } else if (b->last != b->pos) {
             p = ngx_cpymem(p, b->pos, b->last - b->pos);
         }
     }
