@@ -83,7 +83,8 @@ PACKAGES_MODEL := python3-torch python3-numpy python3-numba
 deps:                       ## install what building and testing need (apt)
 	@test/lint/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
 
-# Parallel unless make was already told how.
+# Parallel unless make was already told how. make cannot see that this calls
+# make: a recipe with it begins with "+", or its jobs are not shared.
 JOBS ?= $(shell nproc)
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
@@ -162,7 +163,7 @@ $(BUILD)/test/%: test/%.c $(SIDECAR_OBJ) $(SHARED_OBJ)
 UNIT_RUN := $(UNIT_BIN:%=%.run)
 
 unit: $(UNIT_BIN)           ## run the unit tests
-	@$(SUBMAKE) -k -Otarget $(UNIT_RUN)
+	+@$(SUBMAKE) -k -Otarget $(UNIT_RUN)
 
 # Check's limit is 4 s a test, too little under a sanitizer or on a busy machine.
 .PHONY: $(UNIT_RUN)
@@ -182,13 +183,13 @@ SYSTEM_RUN = $(SYSTEM_ENV) $(PYTHON) -m pytest -q \
              -o cache_dir=$(abspath $(BUILD))/pytest $(PYTEST)
 
 system:                     ## run the system tests against what is built
-	$(SYSTEM_RUN) -n $(SYSTEM_JOBS) $(SYSTEM) || { \
+	$(SYSTEM_RUN) --cache-clear -n $(SYSTEM_JOBS) $(SYSTEM) || { \
 	    echo "== what failed, once more, one by one"; \
 	    $(SYSTEM_RUN) --last-failed --last-failed-no-failures=none $(SYSTEM); }
 
 test: deps                  ## install, build, run all tests
-	$(SUBMAKE) all $(UNIT_BIN)
-	@fail=0; $(SUBMAKE) unit || fail=1; $(SUBMAKE) system || fail=1; exit $$fail
+	+$(SUBMAKE) all $(UNIT_BIN)
+	+@fail=0; $(SUBMAKE) unit || fail=1; $(SUBMAKE) system || fail=1; exit $$fail
 
 # ------------------------------------------------------------------- checks
 
@@ -232,7 +233,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard test/bench/*.c)))
 
 bench:                      ## print cost per request, rates, memory
 	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_BENCH)
-	@$(SUBMAKE) all $(BENCH_BIN)
+	+@$(SUBMAKE) all $(BENCH_BIN)
 	@$(SYSTEM_ENV) $(PYTHON) test/bench/bench.py $(BENCH)
 
 # ----------------------------------------------------------------- install
@@ -278,7 +279,7 @@ uninstall:                  ## remove what install wrote, but the configuration
 
 demo:                       ## four simulated clouds, a fault, an alert (CHECK=1: judge)
 	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@$(SYSTEM_ENV) $(PYTHON) test/lab/demo.py $(if $(CHECK),--check) $(DEMO)
 
 # `make lab SCENARIO=region_slow`, or several, or all (an hour).
