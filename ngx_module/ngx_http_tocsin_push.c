@@ -29,6 +29,7 @@ typedef struct {
     uint64_t                   version;      /* of DOC_ALERTS, likewise */
     ngx_msec_t                 sent;         /* a state */
     ngx_msec_t                 stuck;        /* since when, or 0 */
+    unsigned                   queued:1;
 } ngx_http_tocsin_push_t;
 
 
@@ -41,7 +42,7 @@ typedef struct {
 
 
 static void ngx_http_tocsin_push_tick(ngx_event_t *ev);
-static void ngx_http_tocsin_push_news(ngx_http_tocsin_push_t *push,
+static ngx_int_t ngx_http_tocsin_push_news(ngx_http_tocsin_push_t *push,
     ngx_http_tocsin_view_t *view);
 static ngx_int_t ngx_http_tocsin_push_stuck(ngx_http_tocsin_push_t *push);
 static ngx_int_t ngx_http_tocsin_push_send(ngx_http_tocsin_push_t *push,
@@ -53,6 +54,7 @@ static void ngx_http_tocsin_push_event(struct tocsin_out *out,
 static void ngx_http_tocsin_push_writer(ngx_http_request_t *r);
 static void ngx_http_tocsin_push_end(ngx_http_tocsin_push_t *push,
     ngx_int_t rc);
+static void ngx_http_tocsin_push_leave(ngx_http_tocsin_push_t *push);
 static void ngx_http_tocsin_push_cleanup(void *data);
 
 
@@ -107,6 +109,7 @@ ngx_http_tocsin_push(ngx_http_request_t *r)
 
     ngx_queue_insert_tail(&feed->pushes, &push->queue);
     feed->npushes++;
+    push->queued = 1;
 
     cln->handler = ngx_http_tocsin_push_cleanup;
     cln->data = push;
@@ -114,10 +117,14 @@ ngx_http_tocsin_push(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_tocsin_push_writer;
 
-    r->main->count++;
-
     ngx_http_tocsin_view(feed, &view);
-    ngx_http_tocsin_push_news(push, &view);
+
+    if (ngx_http_tocsin_push_news(push, &view) == NGX_ERROR) {
+        /* the caller ends the request */
+        return NGX_ERROR;
+    }
+
+    r->main->count++;
 
     return NGX_DONE;
 }
@@ -127,7 +134,7 @@ static void
 ngx_http_tocsin_push_tick(ngx_event_t *ev)
 {
     ngx_queue_t             *q, *next;
-    ngx_connection_t        *c;
+    ngx_connection_t        *c, *pc;
     ngx_http_tocsin_feed_t  *feed;
     ngx_http_tocsin_push_t  *push;
     ngx_http_tocsin_view_t   view;
@@ -152,7 +159,12 @@ ngx_http_tocsin_push_tick(ngx_event_t *ev)
         next = ngx_queue_next(q);
 
         push = ngx_queue_data(q, ngx_http_tocsin_push_t, queue);
-        ngx_http_tocsin_push_news(push, &view);
+        pc = push->request->connection;
+
+        if (ngx_http_tocsin_push_news(push, &view) == NGX_ERROR) {
+            ngx_http_tocsin_push_end(push, NGX_ERROR);
+            ngx_http_run_posted_requests(pc);
+        }
 
         q = next;
     }
@@ -163,16 +175,18 @@ ngx_http_tocsin_push_tick(ngx_event_t *ev)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_tocsin_push_news(ngx_http_tocsin_push_t *push,
     ngx_http_tocsin_view_t *view)
 {
-    uint64_t                 version;
-    ngx_connection_t        *c;
-    ngx_http_tocsin_news_t   news;
+    uint64_t                version;
+    ngx_int_t               rc;
+    ngx_http_tocsin_news_t  news;
 
-    if (ngx_http_tocsin_push_stuck(push)) {
-        return;
+    rc = ngx_http_tocsin_push_stuck(push);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     version = push->feed->copies[NGX_HTTP_TOCSIN_DOC_ALERTS].version;
@@ -186,20 +200,18 @@ ngx_http_tocsin_push_news(ngx_http_tocsin_push_t *push,
                      >= NGX_HTTP_TOCSIN_PUSH_STATE);
 
     if (!news.state) {
-        return;
+        return NGX_OK;
     }
 
-    c = push->request->connection;
-
     if (ngx_http_tocsin_push_send(push, &news) == NGX_ERROR) {
-        ngx_http_tocsin_push_end(push, NGX_ERROR);
-        ngx_http_run_posted_requests(c);
-        return;
+        return NGX_ERROR;
     }
 
     push->change = news.change;
     push->version = version;
     push->sent = ngx_current_msec | 1;
+
+    return NGX_OK;
 }
 
 
@@ -216,7 +228,7 @@ ngx_http_tocsin_push_stuck(ngx_http_tocsin_push_t *push)
 
     if (push->buf.pos == push->buf.last && !r->buffered && !c->buffered) {
         push->stuck = 0;
-        return 0;
+        return NGX_OK;
     }
 
     if (push->stuck == 0) {
@@ -225,12 +237,10 @@ ngx_http_tocsin_push_stuck(ngx_http_tocsin_push_t *push)
     } else if (ngx_current_msec - push->stuck > NGX_HTTP_TOCSIN_PUSH_STUCK) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "tocsin: client of the stream does not read");
-
-        ngx_http_tocsin_push_end(push, NGX_ERROR);
-        ngx_http_run_posted_requests(c);
+        return NGX_ERROR;
     }
 
-    return 1;
+    return NGX_AGAIN;
 }
 
 
@@ -352,7 +362,11 @@ ngx_http_tocsin_push_writer(ngx_http_request_t *r)
 }
 
 
-/* nothing is waited for: a client that does not read must not hold a worker */
+/*
+ * nothing is waited for: a client that does not read must not hold a worker;
+ * one that has sent more than its request is read from for a while, though,
+ * so the request may outlive this
+ */
 
 static void
 ngx_http_tocsin_push_end(ngx_http_tocsin_push_t *push, ngx_int_t rc)
@@ -360,6 +374,8 @@ ngx_http_tocsin_push_end(ngx_http_tocsin_push_t *push, ngx_int_t rc)
     ngx_http_request_t  *r;
 
     r = push->request;
+
+    ngx_http_tocsin_push_leave(push);
 
     if (rc == NGX_OK
         && push->buf.pos == push->buf.last
@@ -380,12 +396,22 @@ ngx_http_tocsin_push_end(ngx_http_tocsin_push_t *push, ngx_int_t rc)
 
 
 static void
+ngx_http_tocsin_push_leave(ngx_http_tocsin_push_t *push)
+{
+    if (push->queued) {
+        push->queued = 0;
+        ngx_queue_remove(&push->queue);
+        push->feed->npushes--;
+    }
+}
+
+
+static void
 ngx_http_tocsin_push_cleanup(void *data)
 {
     ngx_http_tocsin_push_t *push = data;
 
-    ngx_queue_remove(&push->queue);
-    push->feed->npushes--;
+    ngx_http_tocsin_push_leave(push);
 
     if (push->data) {
         ngx_free(push->data);
