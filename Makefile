@@ -165,10 +165,11 @@ UNIT_RUN := $(UNIT_BIN:%=%.run)
 unit: $(UNIT_BIN)           ## run the unit tests
 	+@$(SUBMAKE) -k -Otarget $(UNIT_RUN)
 
-# Check's limit is 4 s a test, too little under a sanitizer or on a busy machine.
+# Check's limit is 4 s a test, too little under a sanitizer or on a busy machine;
+# limits that tests set themselves are multiplied as well.
 .PHONY: $(UNIT_RUN)
 $(UNIT_RUN): %.run: %
-	@CK_DEFAULT_TIMEOUT=120 \
+	@CK_DEFAULT_TIMEOUT=120 CK_TIMEOUT_MULTIPLIER=5 \
 	    LSAN_OPTIONS=suppressions=test/system/lsan.supp:print_suppressions=0 $<
 
 # The same servers, preloaded and watched when they are built with SANITIZER.
