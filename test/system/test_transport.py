@@ -8,114 +8,19 @@ delivered ones, told apart by (src, seq).
 import collections
 import os
 import re
-import signal
 import socket
 import threading
 
 import pytest
 
-from backend import hang
+from accounts import *  # noqa: F403 (the nginx fixture)
+from accounts import (
+    assert_all_arrived, assert_no_gap, counters, distinct, drained, numbers,
+    settled,
+)
 from harness import Load, wait_until
 
-HTTP = """
-tocsin on;
-tocsin_redis @redis@;
-@more@
-server {
-    listen @port@;
-    server_name shop.example;
-    location / { return 200 "ok"; }
-    location /error { return 500; }
-    location /b { return 200; }
-    location /c { return 200; }
-    location /_alerts { tocsin off; tocsin_alerts; }
-}
-"""
-
 MODULES = "/usr/lib/nginx/modules"
-
-
-@pytest.fixture
-def nginx(start_nginx):
-    def start(url, more="", **options):
-        return start_nginx(HTTP, redis=url, more=more, **options)
-
-    return start
-
-
-Counters = collections.namedtuple(
-    "Counters", "emitted delivered buffered dropped"
-)
-
-
-def counters(nginx):
-    """The counters of all workers; they add up in every single answer."""
-    dropped, found = {}, {}
-    for line in nginx.get("/_alerts/metrics").text.splitlines():
-        match = re.fullmatch(
-            r'tocsin_events_(\w+?)(?:_total)?(?:\{reason="(\w+)"\})? (\d+)',
-            line,
-        )
-        if not match:
-            continue
-        name, reason, value = match.groups()
-        if name == "dropped":
-            dropped[reason] = int(value)
-        else:
-            found[name] = int(value)
-    now = Counters(dropped=dropped, **found)
-    assert (now.emitted
-            == now.delivered + now.buffered + sum(dropped.values())), now
-    return now
-
-
-def drained(nginx, emitted=0, timeout=20):
-    """Wait until so many were emitted and nothing is buffered; the counters.
-
-    A client has its answer a little before the log phase of the request.
-    """
-    def empty():
-        now = counters(nginx)
-        return now if now.buffered == 0 and now.emitted >= emitted else None
-
-    return wait_until(empty, timeout, "empty rings")
-
-
-def settled(nginx, emitted):
-    """The counters, once so many were emitted; None before."""
-    now = counters(nginx)
-    return now if now.emitted >= emitted else None
-
-
-def numbers(redis, stream="tocsin:request"):
-    """src -> its seqs as they stand in the stream, repeats included."""
-    seqs = collections.defaultdict(list)
-    for entry in redis.entries(stream):
-        seqs[entry["src"]].append(int(entry["seq"]))
-    return seqs
-
-
-def distinct(redis, *streams):
-    return sum(
-        len(set(seqs))
-        for stream in streams or ["tocsin:request"]
-        for seqs in numbers(redis, stream).values()
-    )
-
-
-def assert_no_gap(redis):
-    for src, seqs in numbers(redis).items():
-        assert set(seqs) == set(range(1, max(seqs) + 1)), src
-
-
-def assert_all_arrived(nginx, redis, emitted=None):
-    """Everything was delivered, once as far as Redis remembers."""
-    now = drained(nginx, emitted or 0)
-    assert sum(now.dropped.values()) == 0, now
-    assert emitted is None or now.emitted == emitted
-    assert distinct(redis) == now.delivered == now.emitted
-    assert_no_gap(redis)
-    return now
 
 
 # ------------------------------------------------------------------ all is well
@@ -490,147 +395,6 @@ def test_garbage_is_not_an_acknowledgement(redis, nginx, between, garbage):
     now = drained(server, load.sent)
     assert now.emitted == load.sent
     assert distinct(redis) == now.emitted, "nothing was taken for delivered"
-
-
-# ------------------------------------------------------------ faults of workers
-
-
-def test_worker_killed_under_load(redis, nginx):
-    server = nginx(redis.url)
-    with Load(server.url("/")) as load:
-        for _ in range(5):
-            load.wait_for(300)
-            server.kill_worker()
-    now = assert_all_arrived(server, redis)
-    # a request may have been answered, but not logged, when its worker died
-    assert load.sent - 20 <= now.emitted <= load.sent + 20
-
-
-def test_worker_killed_while_redis_is_down(start_redis, nginx):
-    redis = start_redis()
-    server = nginx(redis.url)
-    with Load(server.url("/")) as load:
-        load.wait_for(100)
-        redis.kill()
-        for _ in range(3):
-            load.wait_for(300)
-            server.kill_worker()
-        load.wait_for(100)
-    waiting = counters(server)
-    assert waiting.buffered > 1000
-    redis.start()
-    now = drained(server)
-    assert now.emitted == waiting.emitted
-    assert distinct(redis) >= waiting.buffered
-    for seqs in numbers(redis).values():
-        assert set(seqs) == set(range(min(seqs), max(seqs) + 1))
-
-
-def test_reload_under_load(redis, nginx):
-    server = nginx(redis.url)
-    old = set()
-    with Load(server.url("/")) as load:
-        for _ in range(5):
-            load.wait_for(300)
-            old |= server.reload()
-        load.wait_for(100)
-    server.wait_drained(old)
-    assert load.failed == 0
-    assert_all_arrived(server, redis, load.sent)
-
-
-def test_reload_while_redis_is_down(start_redis, nginx):
-    redis = start_redis()
-    redis.kill()
-    server = nginx(redis.url)
-    with Load(server.url("/")) as load:
-        load.wait_for(300)
-        old = server.reload()
-        load.wait_for(300)
-    server.wait_drained(old)
-    wait_until(lambda: settled(server, load.sent), what="the log")
-    assert counters(server).buffered == load.sent
-    redis.start()
-    assert_all_arrived(server, redis, load.sent)
-
-
-def test_reload_with_another_size(redis, nginx):
-    server = nginx(redis.url)
-    old = set()
-    with Load(server.url("/")) as load:
-        for size in ("4m", "8m", "16m"):
-            load.wait_for(300)
-            old |= server.reload(
-                HTTP.replace("@more@", f"tocsin_buffer {size};"))
-        load.wait_for(100)
-    server.wait_drained(old)
-    assert_all_arrived(server, redis, load.sent)
-
-
-def test_another_size_while_redis_is_down(start_redis, nginx):
-    redis = start_redis()
-    redis.kill()
-    server = nginx(redis.url)
-    for _ in range(50):
-        server.get("/")
-    old = server.reload(HTTP.replace("@more@", "tocsin_buffer 1m;"))
-    server.wait_drained(old)
-    for _ in range(30):
-        server.get("/")
-    now = wait_until(lambda: settled(server, 80), what="the log")
-    assert (now.emitted, now.buffered) == (80, 30)
-    assert now.dropped["shutdown"] == 50
-    redis.start()
-    assert drained(server).delivered == 30
-    assert distinct(redis) == 30
-
-
-@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM])
-def test_stop_sends_what_is_left(redis, nginx, end):
-    server = nginx(redis.url, "tocsin_buffer 16m flush=10s;")
-    with Load(server.url("/")) as load:
-        load.wait_for(200)
-    server.stop(end)
-    assert distinct(redis) == load.sent
-    assert_no_gap(redis)
-
-
-@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM])
-def test_stop_without_redis_ends(start_redis, nginx, end):
-    redis = start_redis()
-    redis.kill()
-    server = nginx(redis.url)
-    server.get("/")
-    server.stop(end)
-
-
-def test_old_worker_is_not_kept_alive(redis, nginx):
-    server = nginx(redis.url)
-    server.get("/")
-    for _ in range(12):
-        server.wait_drained(server.reload())
-    server.get("/")
-    assert_all_arrived(server, redis, 2)
-    slots = {src.split("/")[1] for src in numbers(redis)}
-    assert len(slots) <= 4, "slots are used again"
-
-
-def test_shutdown_timeout(redis, start_nginx, start_backend):
-    """It closes our connections too: no alert, and nothing is lost."""
-    backend = start_backend(hang())
-    server = start_nginx(
-        HTTP.replace("location /b {", "location /slow "
-                     "{ proxy_pass http://@backend@; } location /b {"),
-        redis=redis.url, more="", backend=backend.address,
-        main="worker_shutdown_timeout 1s;")
-    server.get("/")
-    with socket.create_connection(("127.0.0.1", server.port)) as slow:
-        slow.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        wait_until(lambda: backend.requests, what="the slow request")
-        server.wait_drained(server.reload())
-    server.get("/")
-    assert drained(server, 4).delivered == 4
-    assert distinct(redis, "tocsin:request", "tocsin:upstream") == 4
 
 
 # -------------------------------------------------------------------- full ring

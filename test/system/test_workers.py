@@ -1,0 +1,152 @@
+"""Workers that die, are replaced, drain and stop: no event is lost."""
+
+import signal
+import socket
+
+import pytest
+
+from accounts import *  # noqa: F403 (the nginx fixture)
+from accounts import (
+    HTTP, assert_all_arrived, assert_no_gap, counters, distinct,
+    drained, numbers, settled,
+)
+from backend import hang
+from harness import Load, wait_until
+
+
+def test_worker_killed_under_load(redis, nginx):
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        for _ in range(5):
+            load.wait_for(300)
+            server.kill_worker()
+    now = assert_all_arrived(server, redis)
+    # a request may have been answered, but not logged, when its worker died
+    assert load.sent - 20 <= now.emitted <= load.sent + 20
+
+
+def test_worker_killed_while_redis_is_down(start_redis, nginx):
+    redis = start_redis()
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(100)
+        redis.kill()
+        for _ in range(3):
+            load.wait_for(300)
+            server.kill_worker()
+        load.wait_for(100)
+    waiting = counters(server)
+    assert waiting.buffered > 1000
+    redis.start()
+    now = drained(server)
+    assert now.emitted == waiting.emitted
+    assert distinct(redis) >= waiting.buffered
+    for seqs in numbers(redis).values():
+        assert set(seqs) == set(range(min(seqs), max(seqs) + 1))
+
+
+def test_reload_under_load(redis, nginx):
+    server = nginx(redis.url)
+    old = set()
+    with Load(server.url("/")) as load:
+        for _ in range(5):
+            load.wait_for(300)
+            old |= server.reload()
+        load.wait_for(100)
+    server.wait_drained(old)
+    assert load.failed == 0
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_reload_while_redis_is_down(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+        old = server.reload()
+        load.wait_for(300)
+    server.wait_drained(old)
+    wait_until(lambda: settled(server, load.sent), what="the log")
+    assert counters(server).buffered == load.sent
+    redis.start()
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_reload_with_another_size(redis, nginx):
+    server = nginx(redis.url)
+    old = set()
+    with Load(server.url("/")) as load:
+        for size in ("4m", "8m", "16m"):
+            load.wait_for(300)
+            old |= server.reload(
+                HTTP.replace("@more@", f"tocsin_buffer {size};"))
+        load.wait_for(100)
+    server.wait_drained(old)
+    assert_all_arrived(server, redis, load.sent)
+
+
+def test_another_size_while_redis_is_down(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    for _ in range(50):
+        server.get("/")
+    old = server.reload(HTTP.replace("@more@", "tocsin_buffer 1m;"))
+    server.wait_drained(old)
+    for _ in range(30):
+        server.get("/")
+    now = wait_until(lambda: settled(server, 80), what="the log")
+    assert (now.emitted, now.buffered) == (80, 30)
+    assert now.dropped["shutdown"] == 50
+    redis.start()
+    assert drained(server).delivered == 30
+    assert distinct(redis) == 30
+
+
+@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM])
+def test_stop_sends_what_is_left(redis, nginx, end):
+    server = nginx(redis.url, "tocsin_buffer 16m flush=10s;")
+    with Load(server.url("/")) as load:
+        load.wait_for(200)
+    server.stop(end)
+    assert distinct(redis) == load.sent
+    assert_no_gap(redis)
+
+
+@pytest.mark.parametrize("end", [signal.SIGQUIT, signal.SIGTERM])
+def test_stop_without_redis_ends(start_redis, nginx, end):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    server.get("/")
+    server.stop(end)
+
+
+def test_old_worker_is_not_kept_alive(redis, nginx):
+    server = nginx(redis.url)
+    server.get("/")
+    for _ in range(12):
+        server.wait_drained(server.reload())
+    server.get("/")
+    assert_all_arrived(server, redis, 2)
+    slots = {src.split("/")[1] for src in numbers(redis)}
+    assert len(slots) <= 4, "slots are used again"
+
+
+def test_shutdown_timeout(redis, start_nginx, start_backend):
+    """It closes our connections too: no alert, and nothing is lost."""
+    backend = start_backend(hang())
+    server = start_nginx(
+        HTTP.replace("location /b {", "location /slow "
+                     "{ proxy_pass http://@backend@; } location /b {"),
+        redis=redis.url, more="", backend=backend.address,
+        main="worker_shutdown_timeout 1s;")
+    server.get("/")
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: backend.requests, what="the slow request")
+        server.wait_drained(server.reload())
+    server.get("/")
+    assert drained(server, 4).delivered == 4
+    assert distinct(redis, "tocsin:request", "tocsin:upstream") == 4
