@@ -574,6 +574,18 @@ size_t causal_state(unsigned columns, unsigned season_columns)
            (size_t)season_columns * CAUSAL_SEASON;
 }
 
+void causal_results(struct causal_step *step, float *memory)
+{
+    size_t area = step->columns * step->batch;
+
+    step->inputs = memory;
+    step->facts = step->inputs + area * CAUSAL_INPUTS;
+    step->candidates = step->facts + area * CAUSAL_FACTS;
+    step->scale = step->candidates + area * CAUSAL_CANDIDATES;
+    step->novelty = step->scale + area;
+    step->lowest = step->novelty + area;
+}
+
 void causal_step(const struct causal_step *step)
 {
     void (*some)(const struct causal_step *, size_t, unsigned) = step_rows;

@@ -42,6 +42,9 @@ struct causal_step {
 /* S of a state. */
 size_t causal_state(unsigned columns, unsigned season_columns);
 
+/* Lays the results out in memory of CAUSAL_WIDTH * F * B floats. */
+void causal_results(struct causal_step *step, float *memory);
+
 void causal_step(const struct causal_step *step);
 
 #endif

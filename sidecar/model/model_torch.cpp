@@ -9,12 +9,12 @@
  */
 extern "C" {
 #include "../base/file.h"
+#include "blas.h"
 #include "causal.h"
 #include "model.h"
 #include "model_file.h"
 }
 
-#include <dlfcn.h>
 #include <malloc.h>
 
 #include <cmath>
@@ -62,8 +62,7 @@ struct model {
 namespace
 {
 
-/* One line of what libtorch says: the last that is not a call stack's. An
- * exception of the module's own ends in "RuntimeError: <its words>". */
+/* One line of what libtorch says: the first, or the module's own words. */
 int model_failed(err *err, const char *what, const char *why)
 {
     std::istringstream lines(why);
@@ -105,11 +104,11 @@ Tensor view(const float *data, std::vector<int64_t> sizes)
                             torch::kFloat32);
 }
 
-int64_t season_width(const model *model, int64_t columns)
+unsigned season_width(const model *model, int64_t columns)
 {
-    int64_t most = model->shape.season_feature_count;
+    unsigned most = model->shape.season_feature_count;
 
-    return columns < most ? columns : most;
+    return columns < most ? (unsigned)columns : most;
 }
 
 /* ------------------------------------------------------- the attributes */
@@ -121,7 +120,7 @@ IValue attribute(const model *model, const char *name)
     return model->module.attr(name);
 }
 
-/* The shape's pointers are into model->names, which must not move. */
+/* The shape points into model->names, which must not move. */
 unsigned read_names(model *model, const char *name, size_t most,
                     const char **into)
 {
@@ -267,14 +266,12 @@ outputs call_step(model *model, int64_t rows, int64_t columns,
         "step", 5);
 }
 
-/* The same by our own statistics; the next state is written in place. */
+/* The same by our own statistics; the state moves in place. */
 outputs call_judge(model *model, int64_t rows, int64_t columns,
                    const struct model_step &in)
 {
-    size_t area = (size_t)(rows * columns);
-    struct causal_step step = {};
-    IValue judged;
-    float *at;
+    struct causal_step step;
+    size_t size;
 
     if (model->floor.size() != (size_t)columns) {
         Tensor floor = model->module.get_method("floor")({columns}).toTensor();
@@ -284,31 +281,27 @@ outputs call_judge(model *model, int64_t rows, int64_t columns,
         model->floor.assign(floor.data_ptr<float>(),
                             floor.data_ptr<float>() + columns);
     }
-    if (model->statistics.size() < area * CAUSAL_WIDTH) {
-        model->statistics.resize(area * CAUSAL_WIDTH);
-    }
-    step.batch = (size_t)rows;
-    step.columns = (unsigned)columns;
-    step.season_columns = (unsigned)season_width(model, columns);
-    step.floor = model->floor.data();
-    step.x = in.x;
-    step.season = in.season;
-    step.state = in.state;
-    step.inputs = at = model->statistics.data();
-    step.facts = at += area * CAUSAL_INPUTS;
-    step.candidates = at += area * CAUSAL_FACTS;
-    step.scale = at += area * CAUSAL_CANDIDATES;
-    step.novelty = at += area;
-    step.lowest = at += area;
+    step = {(size_t)rows,
+            (unsigned)columns,
+            season_width(model, columns),
+            model->floor.data(),
+            in.x,
+            in.season,
+            in.state};
+    size = step.batch * step.columns * CAUSAL_WIDTH;
+    model->statistics.resize(std::max(size, model->statistics.size()));
+    causal_results(&step, model->statistics.data());
     causal_step(&step);
-    judged = stepper(model)->get_method("judge")(
-        {view(in.x, {rows, columns}),
-         view(step.inputs, {CAUSAL_INPUTS, columns, rows}),
-         view(step.facts, {CAUSAL_FACTS, columns, rows}),
-         view(step.candidates, {CAUSAL_CANDIDATES, columns, rows}),
-         view(step.scale, {columns, rows}), view(step.novelty, {columns, rows}),
-         view(step.lowest, {columns, rows})});
-    return read_outputs(judged, "judge", 4);
+    return read_outputs(
+        stepper(model)->get_method("judge")(
+            {view(in.x, {rows, columns}),
+             view(step.inputs, {CAUSAL_INPUTS, columns, rows}),
+             view(step.facts, {CAUSAL_FACTS, columns, rows}),
+             view(step.candidates, {CAUSAL_CANDIDATES, columns, rows}),
+             view(step.scale, {columns, rows}),
+             view(step.novelty, {columns, rows}),
+             view(step.lowest, {columns, rows})}),
+        "judge", 4);
 }
 
 /* One step on NaN from the first state: finds S and E for F columns. */
@@ -339,12 +332,10 @@ void probe(model *model, int64_t columns, unsigned *state, unsigned *evidence)
     *evidence = (unsigned)out.tensors[3].size(1);
     *state = (unsigned)s.size(1);
     if (model->native) {
-        size_t size = causal_state((unsigned)columns,
-                                   (unsigned)season_width(model, columns));
-
-        TORCH_CHECK(*state == size, "a state of statistics \"", CAUSAL_NAME,
-                    "\" has ", size, " floats for ", columns,
-                    " columns, initial() returns ", *state);
+        TORCH_CHECK(*state == causal_state((unsigned)columns,
+                                           season_width(model, columns)),
+                    "the state is not that of statistics \"", CAUSAL_NAME,
+                    "\"");
         out = call_judge(model, PROBE, columns, in);
     }
     for (unsigned i = 0; i < 3; i++) {
@@ -353,25 +344,18 @@ void probe(model *model, int64_t columns, unsigned *state, unsigned *evidence)
     expect_shape(out.tensors[3], "evidence", {PROBE, *evidence});
 }
 
-/* A module may name its statistics: those that causal.h has are computed
- * there, of others only the module's own step() knows. */
+/* Statistics that causal.h has are computed there, others by step(). */
 void check_statistics(model *model)
 {
-    const model_shape &shape = model->shape;
-
     if (!model->module.hasattr("statistics") ||
-        !model->module.attr("statistics").isString() ||
-        model->module.attr("statistics").toStringRef() != CAUSAL_NAME) {
+        model->module.attr("statistics") != IValue(CAUSAL_NAME)) {
         return;
     }
-    for (const char *name : {"floor", "judge"}) {
-        TORCH_CHECK(model->module.find_method(name), "the module's statistics ",
-                    "are \"" CAUSAL_NAME "\", but it has no method ", name,
-                    "()");
-    }
-    TORCH_CHECK(shape.season_count == CAUSAL_SEASONS, "statistics \"",
-                CAUSAL_NAME, "\" have ", (int)CAUSAL_SEASONS,
-                " seasons, attribute \"seasons\" has ", shape.season_count);
+    TORCH_CHECK(model->module.find_method("floor") &&
+                    model->module.find_method("judge") &&
+                    model->shape.season_count == CAUSAL_SEASONS,
+                "statistics \"", CAUSAL_NAME, "\" need methods floor() and ",
+                "judge(), and ", (int)CAUSAL_SEASONS, " seasons");
     model->native = true;
 }
 
@@ -402,9 +386,9 @@ int read_module(model *model, const char *bytes, size_t len, err *err)
     } catch (const std::bad_alloc &) {
         throw;
     } catch (const std::exception &) {
-        return err_set(
-            err, ERR_MODEL,
-            "no TorchScript file of a libtorch up to " TORCH_VERSION);
+        return err_set(err, ERR_MODEL,
+                       "no TorchScript file of a libtorch "
+                       "up to " TORCH_VERSION);
     }
     check_contract(model);
     return 0;
@@ -424,10 +408,9 @@ Tensor run_loss(model *model, const model_windows *windows, uint64_t seed)
     int64_t B = (int64_t)windows->batch, T = (int64_t)windows->ticks;
     int64_t F = windows->columns;
     std::lock_guard<std::mutex> hold(seeding);
-    IValue result;
 
     torch::manual_seed(seed);
-    result = model->module.get_method("loss")(
+    IValue result = model->module.get_method("loss")(
         {view(windows->x, {B, T, F}),
          view(windows->past, {B, T, shape.lag_count, F}),
          view(windows->season,
@@ -447,8 +430,7 @@ extern "C" struct model *model_load(const char *path, struct err *err)
     struct buf bytes;
     int rc;
 
-    /* Every operation of a step allocates its result: megabytes that malloc
-     * would map and give back each time, to be zeroed by the kernel again. */
+    /* Operations allocate their results: do not map and zero each anew. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 128 << 20);
 
@@ -484,10 +466,7 @@ extern "C" struct model *model_copy(const struct model *from, struct err *err)
 
 extern "C" void model_free(struct model *model)
 {
-    guard(NULL, "free", [&] {
-        delete model;
-        return 0;
-    });
+    delete model;
 }
 
 extern "C" const struct model_shape *model_describe(const struct model *model)
@@ -523,7 +502,7 @@ extern "C" int model_step(struct model *model, const struct model_step *step,
         c10::InferenceMode inference;
         const model_shape &shape = model->shape;
         size_t F = step->columns, at, rows, S = step->state_size;
-        size_t Q = (size_t)season_width(model, (int64_t)F);
+        size_t Q = season_width(model, (int64_t)F);
         outputs out;
 
         for (at = 0; at < step->batch; at += rows) {
@@ -555,7 +534,6 @@ extern "C" int model_loss(struct model *model,
 {
     return guard(err, "loss", [&] {
         torch::NoGradGuard no_grad;
-
         *loss = run_loss(model, windows, seed).item<double>();
         return 0;
     });
@@ -614,14 +592,7 @@ extern "C" int model_save(struct model *model, const char *path,
 
 extern "C" void model_threads(int threads)
 {
-    /* OpenBLAS has threads of its own, of which torch knows nothing. */
-    void *symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
-    void (*set)(int);
-
-    if (symbol != NULL) {
-        memcpy(&set, &symbol, sizeof(set));
-        set(threads);
-    }
+    blas_threads(threads);
     guard(NULL, "threads", [&] {
         at::set_num_threads(threads);
         return 0;

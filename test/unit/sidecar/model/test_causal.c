@@ -177,9 +177,6 @@ struct block {
 
 static void block_init(struct block *block, size_t batch)
 {
-    float *at = block->out;
-    size_t area = batch * 4;
-
     memset(block, 0, sizeof(*block));
     block->step = (struct causal_step){
         .batch = batch,
@@ -189,14 +186,8 @@ static void block_init(struct block *block, size_t batch)
         .x = block->x,
         .season = block->season,
         .state = block->state,
-        .inputs = at,
-        .facts = at + area * CAUSAL_INPUTS,
-        .candidates = at + area * (CAUSAL_INPUTS + CAUSAL_FACTS),
     };
-    at += area * (CAUSAL_WIDTH - 3);
-    block->step.scale = at;
-    block->step.novelty = at + area;
-    block->step.lowest = at + 2 * area;
+    causal_results(&block->step, block->out);
     for (unsigned f = 0; f < 4; f++) {
         block->floor[f] = .01f;
     }

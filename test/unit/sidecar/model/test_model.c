@@ -48,7 +48,7 @@ static const struct {
     {"wrong_band", ERR_MODEL, "low is Float[64, 1], not Float[64, 2]"},
     {"doubles", ERR_MODEL, "expected is Double[64, 2], not Float[64, 2]"},
     {"throws", ERR_MODEL, "a step too far"},
-    {"no_judge", ERR_MODEL, "\"causal-1\", but it has no method floor()"},
+    {"no_judge", ERR_MODEL, "need methods floor() and judge()"},
 };
 
 START_TEST(test_load_refuses)
