@@ -270,7 +270,7 @@ outputs call_step(model *model, int64_t rows, int64_t columns,
 outputs call_judge(model *model, int64_t rows, int64_t columns,
                    const struct model_step &in)
 {
-    struct causal_step step;
+    struct causal_step step = {};
     size_t size;
 
     if (model->floor.size() != (size_t)columns) {
@@ -281,13 +281,13 @@ outputs call_judge(model *model, int64_t rows, int64_t columns,
         model->floor.assign(floor.data_ptr<float>(),
                             floor.data_ptr<float>() + columns);
     }
-    step = {(size_t)rows,
-            (unsigned)columns,
-            season_width(model, columns),
-            model->floor.data(),
-            in.x,
-            in.season,
-            in.state};
+    step.batch = (size_t)rows;
+    step.columns = (unsigned)columns;
+    step.season_columns = season_width(model, columns);
+    step.floor = model->floor.data();
+    step.x = in.x;
+    step.season = in.season;
+    step.state = in.state;
     size = step.batch * step.columns * CAUSAL_WIDTH;
     model->statistics.resize(std::max(size, model->statistics.size()));
     causal_results(&step, model->statistics.data());
