@@ -194,6 +194,7 @@ static unsigned news_without(unsigned without)
     return ((without & DETECT_HEAD_B) != 0 ? INCIDENT_HEAD : 0u) |
            ((without & DETECT_NOVELTY) != 0 ? INCIDENT_NOVELTY : 0u) |
            ((without & DETECT_DRIFT) != 0 ? INCIDENT_DRIFT : 0u) |
+           ((without & DETECT_ROUGHNESS) != 0 ? INCIDENT_ROUGHNESS : 0u) |
            ((without & DETECT_BUDGET) != 0 ? INCIDENT_BUDGET : 0u);
 }
 
@@ -207,6 +208,7 @@ static void hear_evidence(struct detect *detect, struct trial *trial)
         .logit_b = evidence.begins,
         .novelty = evidence.novelty,
         .distance = evidence.drift,
+        .roughness = evidence.roughness,
         .without = news_without(detect->options.without),
     };
 
@@ -484,7 +486,7 @@ void detect_batch(struct detect *detect, const struct scored_batch *scored)
 
 /* ------------------------------------------------------------- checkpoint */
 
-#define FORMAT 2
+#define FORMAT 3
 
 void detect_save(const struct detect *detect, struct buf *to)
 {

@@ -18,7 +18,8 @@ enum detect_part {
     DETECT_HEAD_B = 4,
     DETECT_NOVELTY = 8,
     DETECT_DRIFT = 16,
-    DETECT_BUDGET = 32
+    DETECT_ROUGHNESS = 32,
+    DETECT_BUDGET = 64
 };
 
 struct detect_options {

@@ -13,7 +13,8 @@
     X(begins, "logit_b", "log odds that a rare change begins here")            \
     X(z150, "z150", "squashed |z| of memory 150, largest of the columns")      \
     X(novelty, "novelty", "distance beyond all that was seen, in ranges")      \
-    X(drift, "drift", "signed distance from where it usually is at this time")
+    X(drift, "drift", "signed distance from where it usually is at this time") \
+    X(roughness, "roughness", "logarithm of how much steps have grown")
 
 #define EVIDENCE_MEMBER(member, name, help) unsigned member;
 struct evidence_columns {

@@ -1,16 +1,18 @@
 /*
- * The incident score. Four streams are made comparable by the same question,
+ * The incident score. Five streams are made comparable by the same question,
  * "how often does a stretch of this series reach that high by itself?": head
  * B's odds of this row, its odds averaged over ten rows, how far the value
- * lies beyond all that was seen, and how far the last rows together are from
- * where they should be. Each is a Gumbel fit to the maxima of past blocks and
- * answers in powers of ten. The two of B are averaged by squares, the result
- * with the other two; B's own conviction is added.
+ * lies beyond all that was seen, how far the last rows together are from where
+ * they should be, and how much rougher or smoother they are. Each is a Gumbel
+ * fit to the maxima of past blocks and answers in powers of ten. The two of B
+ * are averaged by squares, the result with the others; B's own conviction is
+ * added.
  *
- * The last stream is for what never sticks out: head B is told of single rows
+ * The last two are for what never sticks out: head B is told of single rows
  * and learns of onsets, but a mean of thirty rows (Roberts' chart, 1959) tells
- * a shift that is no more than the noise of one. It also makes the score less
- * dependent on the network that happened to be trained.
+ * a shift that is no more than the noise of one, and a line that has gone
+ * flat. They also make the score depend less on the network that happened to
+ * be trained.
  *
  * Then the budget: an alert raises the bar for the next ones, which falls
  * again as rows go by, and a refractory time follows each.
@@ -29,11 +31,11 @@
 #define SHRINK 0.5 /* prior of the deviation of the maxima... */
 #define WEIGHT 2.0 /* ...and how many blocks it is worth */
 #define CAP 6.0    /* of each part, in powers of ten */
-#define DRIFT 30.0 /* rows: memory of the mean distance */
+#define DRIFT 30.0 /* rows: memory of mean distance and roughness */
 
 #define WARM 200         /* rows before the first alert */
 #define NOVELTY_WARM 100 /* rows before novelty counts */
-#define BAR 0.3
+#define BAR 0.35
 #define CONVICTION 0.2
 #define RAISE 0.15     /* of the bar by each alert */
 #define FORGET 3000.0  /* rows; less while the series is young */
@@ -115,45 +117,58 @@ static double clip(double value, double low, double high)
     return fmin(fmax(value, low), high);
 }
 
-/* Size of the mean distance of the last rows. */
-static double drift_away(struct incident *incident, double distance)
+/* Size of the mean of the last rows. */
+static double away(float *mean, double value, uint32_t row)
 {
-    double pull = fmax(1.0 / (incident->row + 1.0), 1 / DRIFT);
+    double pull = fmax(1.0 / (row + 1.0), 1 / DRIFT);
 
-    incident->drift = (float)((double)incident->drift +
-                              pull * (distance - (double)incident->drift));
-    return fabs((double)incident->drift);
+    value = isnan(value) ? 0 : clip(value, -8, 8);
+    *mean = (float)((double)*mean + pull * (value - (double)*mean));
+    return fabs((double)*mean);
 }
 
-/* The three parts that are powers of ten. */
-static double rarity(struct incident *incident, const struct incident_row *row,
-                     double logit_b)
+/* What head B says, in powers of ten. */
+static double head(struct incident *incident, double logit_b)
 {
     uint32_t at = incident->row;
     double odds = gumbel_step(&incident->odds, exp(logit_b), at);
     double rolled = gumbel_step(&incident->rolled, roll(incident, logit_b), at);
-    double far = at < NOVELTY_WARM || !(row->novelty > 0) ? 0 : row->novelty;
-    double distance = isnan(row->distance) ? 0 : clip(row->distance, -8, 8);
-    double sum = 0, count = 0, novel, drifted;
 
-    novel = gumbel_step(&incident->novelty, fmin(far, 1e30), at);
-    drifted =
-        gumbel_step(&incident->drifted, drift_away(incident, distance), at);
-    if ((row->without & INCIDENT_HEAD) == 0) {
-        odds = clip(odds, 0, CAP);
-        rolled = clip(rolled, 0, CAP);
-        sum += sqrt((odds * odds + rolled * rolled) / 2);
-        count++;
+    odds = clip(odds, 0, CAP);
+    rolled = clip(rolled, 0, CAP);
+    return sqrt((odds * odds + rolled * rolled) / 2);
+}
+
+/* The parts that are powers of ten. */
+static double rarity(struct incident *incident, const struct incident_row *row,
+                     double logit_b)
+{
+    uint32_t at = incident->row;
+    double far = at < NOVELTY_WARM || !(row->novelty > 0) ? 0 : row->novelty;
+    double drift = away(&incident->drift, row->distance, at);
+    double roughness = away(&incident->roughness, row->roughness, at);
+    const struct {
+        unsigned part;
+        double weight, value;
+    } parts[] = {
+        {INCIDENT_HEAD, 0.25, head(incident, logit_b)},
+        {INCIDENT_NOVELTY, 0.25,
+         gumbel_step(&incident->novelty, fmin(far, 1e30), at)},
+        {INCIDENT_DRIFT, 0.5, gumbel_step(&incident->drifted, drift, at)},
+        {INCIDENT_ROUGHNESS, 0.15,
+         gumbel_step(&incident->roughened, roughness, at)},
+    };
+    double sum = 0, weights = 0, all = 0;
+    unsigned i;
+
+    for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        all += parts[i].weight;
+        if ((row->without & parts[i].part) == 0) {
+            weights += parts[i].weight;
+            sum += parts[i].weight * clip(parts[i].value, 0, CAP);
+        }
     }
-    if ((row->without & INCIDENT_NOVELTY) == 0) {
-        sum += clip(novel, 0, CAP);
-        count++;
-    }
-    if ((row->without & INCIDENT_DRIFT) == 0) {
-        sum += clip(drifted, 0, CAP);
-        count++;
-    }
-    return sum / fmax(count, 1);
+    return weights > 0 ? sum * (all / weights) : 0;
 }
 
 static double surprise(struct incident *incident,
@@ -194,6 +209,7 @@ void incident_init(struct incident *incident)
     gumbel_init(&incident->rolled);
     gumbel_init(&incident->novelty);
     gumbel_init(&incident->drifted);
+    gumbel_init(&incident->roughened);
 }
 
 /* A row without evidence is no row: nothing was observed. */
@@ -249,10 +265,12 @@ void incident_save(const struct incident *incident, struct buf *to)
     gumbel_save(&incident->rolled, to);
     gumbel_save(&incident->novelty, to);
     gumbel_save(&incident->drifted, to);
+    gumbel_save(&incident->roughened, to);
     for (i = 0; i < INCIDENT_ROLL; i++) {
         buf_put_f32(to, incident->roll[i]);
     }
     buf_put_f32(to, incident->drift);
+    buf_put_f32(to, incident->roughness);
     buf_put_f32(to, incident->spent);
     buf_put_u32(to, incident->row);
     buf_put_u32(to, incident->last);
@@ -266,10 +284,12 @@ void incident_restore(struct incident *incident, struct cursor *from)
     gumbel_restore(&incident->rolled, from);
     gumbel_restore(&incident->novelty, from);
     gumbel_restore(&incident->drifted, from);
+    gumbel_restore(&incident->roughened, from);
     for (i = 0; i < INCIDENT_ROLL; i++) {
         incident->roll[i] = cursor_f32(from);
     }
     incident->drift = cursor_f32(from);
+    incident->roughness = cursor_f32(from);
     incident->spent = cursor_f32(from);
     incident->row = cursor_u32(from);
     incident->last = cursor_u32(from);

@@ -1,7 +1,7 @@
 /*
  * Is this row a rare change that somebody should be told of? Turns head B's
- * log odds, the novelty and the drift of one series into the incident score,
- * and spends a budget of alerts on it.
+ * log odds, the novelty, drift and roughness of one series into the incident
+ * score, and spends a budget of alerts on it.
  */
 #ifndef TOCSIN_INCIDENT_H
 #define TOCSIN_INCIDENT_H
@@ -23,9 +23,10 @@ struct gumbel {
 };
 
 struct incident {
-    struct gumbel odds, rolled, novelty, drifted;
+    struct gumbel odds, rolled, novelty, drifted, roughened;
     float roll[INCIDENT_ROLL];
-    float drift;        /* mean distance of the last rows, signed */
+    float drift;        /* mean distance of the last rows, signed... */
+    float roughness;    /* ...and mean roughness */
     float spent;        /* what the alerts so far have raised the bar by */
     uint32_t row, last; /* rows seen; the row of the last alert */
 };
@@ -35,13 +36,15 @@ enum incident_part {
     INCIDENT_HEAD = 1,
     INCIDENT_NOVELTY = 2,
     INCIDENT_DRIFT = 4,
-    INCIDENT_BUDGET = 8
+    INCIDENT_ROUGHNESS = 8,
+    INCIDENT_BUDGET = 16
 };
 
 struct incident_row {
     double logit_b; /* NaN: no row */
     double novelty;
     double distance;  /* from where it should be, signed */
+    double roughness; /* logarithm of how much steps have grown */
     unsigned without; /* of enum incident_part */
 };
 

@@ -2,7 +2,7 @@
 
     initial(B[, F]) -> s[B,S]
     step(x[B,F], past[B,K,F], season[B,P,Q], s[B,S])
-        -> (expected[B,F], low[B,F], high[B,F], evidence[B,6+F], s'[B,S])
+        -> (expected[B,F], low[B,F], high[B,F], evidence[B,7+F], s'[B,S])
     loss(x[B,T,F], past[B,T,K,F], season[B,T,P,Q]) -> scalar
 
     statistics = 'causal-1', floor(F) -> [F,1],
@@ -24,6 +24,8 @@ evidence, one row for a series; NaN where nothing was observed:
               where those are known, from the level in the log domain where
               not: of the column where it is largest, in the direction that
               hurts; what stays away for long is told by its mean
+    roughness how much larger (smaller: negative) steps have become, as a
+              logarithm: of the column where that is largest by magnitude
     column    the index of the column that tells most
     e:...     for each column: its own logit (sticks out, harm or not) + |z150|
 
@@ -55,7 +57,7 @@ KINDS = [
     ('retries', .01, 1., 0.),
     ('cache_hits', .02, 0., 1.)]
 SHARES = ('errors', 'client_errors', 'local_errors', 'cache_hits')
-ROWS = ['logit_a', 'logit_b', 'z150', 'novelty', 'drift', 'column']
+ROWS = ['logit_a', 'logit_b', 'z150', 'novelty', 'drift', 'roughness', 'column']
 WARM_UP = 32         # ticks of a window that are not judged
 
 
@@ -84,6 +86,7 @@ class Detector(nn.Module):
         self.z_log = INPUTS.index('zlog')
         self.from_days = INPUTS.index('median_band')
         self.has_days = INPUTS.index('has_median')
+        self.volatility = INPUTS.index('volatility')
         self.rows = len(ROWS)
         self.warm_up = WARM_UP
         self.causal = Statistics()
@@ -126,7 +129,7 @@ class Detector(nn.Module):
         own, joint = self.network.evidence(inputs, seen, True)
         expected, low, high = self.network.band(facts, candidates, scale, True)
         low = torch.where(lowest >= self.zero, low.clamp(min=0.), low)
-        z = inputs[self.z150]
+        z, rough = inputs[self.z150], inputs[self.volatility]
         drift = torch.where(inputs[self.has_days] > self.zero,
                             inputs[self.from_days], inputs[self.z_log])
         if F == self.kinds:
@@ -141,6 +144,7 @@ class Detector(nn.Module):
         told = torch.cat([
             joint, z_hurts.amax(0, True), (novel + away).amax(0, True),
             drift.gather(0, drift.abs().argmax(0, True)),
+            rough.gather(0, rough.abs().argmax(0, True)),
             (own[1] + z_hurts + away).argmax(0, True).to(x.dtype),
             own[0] + z.abs()])
         rows = seen.amax(0, keepdim=True).expand(self.rows, -1)

@@ -144,8 +144,8 @@ class Network(nn.Module):
         seen = ((x - x) == 0.).to(x.dtype)
         out, said = self.evidence(inputs, seen, False)
         near = nn.functional.smooth_l1_loss
-        return near(out[0, 0], told[0]) + near(said, told) * 2. \
-            + self.loss_band(facts, candidates, scale, x, calm)
+        known = near(out[0, 0], told[0]) + near(said, told) * 2.
+        return known * .2 + self.loss_band(facts, candidates, scale, x, calm)
 
     def loss_band(self, facts: Tensor, candidates: Tensor, scale: Tensor,
                   x: Tensor, calm: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from teachers import Teachers
 
 COLUMNS = 1024       # series of one column in a round
 ROWS = 2048          # of each
-SERVICES = 32        # services in a round
+SERVICES = 64        # services in a round
 TICKS = 1024         # of each
 MINIBATCH = 16384    # columns' rows
 TEACHERS = 6

@@ -16,7 +16,7 @@
 #define SIM_MAX 64
 #define SIM_TICK 1000000u
 #define SIM_START (1700000000ull * 1000000u)
-#define SIM_EVIDENCE 5
+#define SIM_EVIDENCE 6
 
 struct sim_series {
     struct identity identity;
@@ -49,7 +49,7 @@ struct sim {
 
 static struct model_shape sim_shape = {
     .version = "sim",
-    .evidence = {"logit_a", "logit_b", "z150", "novelty", "drift"},
+    .evidence = {"logit_a", "logit_b", "z150", "novelty", "drift", "roughness"},
     .evidence_count = SIM_EVIDENCE,
     .evidence_rows = SIM_EVIDENCE,
 };
@@ -219,6 +219,7 @@ static inline void sim_evidence(struct sim *sim, uint32_t i)
     row[2] = (float)fabs(sim_normal(sim));
     row[3] = 0;
     row[4] = (float)(1.5 * sim_normal(sim));
+    row[5] = (float)(0.3 * sim_normal(sim));
 }
 
 static inline void sim_tick(struct sim *sim)
