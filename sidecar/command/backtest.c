@@ -9,6 +9,7 @@
  * together, since the model takes one number of columns at a time.
  */
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,8 @@ struct backtest {
     bool quiet;
     struct model *model;
     struct track_options options;
-    size_t rows, files; /* done */
+    struct events *events; /* of files with labels */
+    size_t rows, files;    /* done */
 };
 
 /* Some files with the same number of columns. */
@@ -39,6 +41,7 @@ struct group {
     struct track *tracks[ABREAST];
     const char *paths[ABREAST];
     unsigned count, columns;
+    bool seasonless;
     struct identity identities[ABREAST];
     struct scorer *scorer;
 
@@ -94,6 +97,7 @@ static int start_group(struct backtest *backtest, struct group *group,
     if (group->x == NULL || group->past == NULL || group->season == NULL) {
         return err_set(err, ERR_SYSTEM, "out of memory");
     }
+    group->seasonless = backtest->options.seasonless;
     for (uint32_t i = 0; i < ABREAST; i++) {
         group->identities[i].slot = i;
         group->identities[i].labels = "";
@@ -117,6 +121,9 @@ static void join(struct group *group, unsigned file,
            batch->column_count * sizeof(float));
     memcpy(group->past + at * past, batch->past, past * sizeof(float));
     memcpy(group->season + at * season, batch->season, season * sizeof(float));
+    for (size_t i = 0; group->seasonless && i < season; i++) {
+        group->season[at * season + i] = NAN;
+    }
     if (at == 0) {
         group->batch = *batch; /* the shape is that of all */
     }
@@ -204,7 +211,8 @@ static int write_group(struct backtest *backtest, const struct group *group,
 
     for (unsigned i = 0; i < group->count; i++) {
         if (output_path(backtest, group->paths[i], path, err) != 0 ||
-            track_write(group->tracks[i], path, err) != 0) {
+            track_write(group->tracks[i], path, err) != 0 ||
+            track_events(group->tracks[i], backtest->events, err) != 0) {
             return -1;
         }
         backtest->files++;
@@ -319,6 +327,80 @@ static int run(struct backtest *backtest, struct err *err)
     return rc;
 }
 
+/* -------------------------------------------------------------- by labels */
+
+static void print_tally(const char *by, const struct events_tally *tally)
+{
+    printf("%s: F1 %.3f, precision %.3f, recall %.3f, %zu false alerts, "
+           "median delay ",
+           by, events_f1(tally), events_precision(tally), events_recall(tally),
+           tally->wrong);
+    if (isnan(tally->delay)) {
+        printf("none\n");
+    } else {
+        printf("%g rows\n", tally->delay);
+    }
+}
+
+/* Where files carry labels: how well they were told. */
+static int report_events(const struct backtest *backtest, struct err *err)
+{
+    struct events_tally scores, alerts;
+    float threshold;
+    char by[64];
+
+    if (backtest->quiet || events_rows(backtest->events) == 0) {
+        return 0;
+    }
+    if (events_scores(backtest->events, &scores, &threshold, err) != 0 ||
+        events_alerts(backtest->events, &alerts, err) != 0) {
+        return -1;
+    }
+    printf("labels: %zu events in %zu rows\n", scores.events,
+           events_rows(backtest->events));
+    snprintf(by, sizeof(by), "anomaly_score, best threshold %.4g",
+             (double)threshold);
+    print_tally(by, &scores);
+    print_tally("alert", &alerts);
+    return 0;
+}
+
+/* Comma-separated parts, to see what each is worth. */
+static int read_without(struct track_options *options, const char *list)
+{
+    static const struct {
+        const char *name;
+        unsigned part;
+    } parts[] = {
+        {"head_a", DETECT_HEAD_A}, {"z150", DETECT_Z150},
+        {"head_b", DETECT_HEAD_B}, {"novelty", DETECT_NOVELTY},
+        {"drift", DETECT_DRIFT},   {"roughness", DETECT_ROUGHNESS},
+        {"budget", DETECT_BUDGET}, {"seasons", 0},
+    };
+
+    while (*list != '\0') {
+        size_t len = strcspn(list, ","), k = 0, n;
+
+        for (n = sizeof(parts) / sizeof(parts[0]); k < n; k++) {
+            if (strlen(parts[k].name) == len &&
+                strncmp(parts[k].name, list, len) == 0) {
+                break;
+            }
+        }
+        if (k == n) {
+            fprintf(stderr,
+                    "tocsin backtest: --without %.*s: expected head_a, z150, "
+                    "head_b, novelty, drift, roughness, budget or seasons\n",
+                    (int)len, list);
+            return -1;
+        }
+        options->without |= parts[k].part;
+        options->seasonless = options->seasonless || parts[k].part == 0;
+        list += len + (list[len] == ',');
+    }
+    return 0;
+}
+
 static int run_with_model(struct backtest *backtest, const char *path,
                           struct err *err)
 {
@@ -330,7 +412,12 @@ static int run_with_model(struct backtest *backtest, const char *path,
         return -1;
     }
     backtest->options.shape = model_describe(backtest->model);
-    rc = run(backtest, err);
+    backtest->events = events_create(err);
+    rc = backtest->events != NULL ? run(backtest, err) : -1;
+    if (rc == 0) {
+        rc = report_events(backtest, err);
+    }
+    events_destroy(backtest->events);
     model_free(backtest->model);
     return rc;
 }
@@ -344,7 +431,8 @@ static const char summary[] =
     "rows\n"
     "before it. Files of several directories keep their paths below what "
     "these\n"
-    "have in common.";
+    "have in common. Of files with a column called label it prints precision,\n"
+    "recall, F1 and delay, event by event.";
 
 static int run_replay(const char *name, const char *recording,
                       const char *config_path, const char *model, bool json)
@@ -367,7 +455,7 @@ static int run_replay(const char *name, const char *recording,
 int command_backtest(int argc, char **argv)
 {
     struct backtest backtest = {.name = argv[0]};
-    const char *config_path, *model = NULL, *recording = NULL;
+    const char *config_path, *model = NULL, *recording = NULL, *without = "";
     bool json = false;
     const struct command_option options[] = {
         {"out", "DIR", "where to write (needed)", NULL, &backtest.out},
@@ -379,12 +467,16 @@ int command_backtest(int argc, char **argv)
          &recording},
         {"json", NULL, "alerts of --replay as one JSON object a line", &json,
          NULL},
+        {"without", "PARTS",
+         "leave out head_a, z150, head_b, novelty, drift,"
+         "\n                       roughness, budget or seasons",
+         NULL, &without},
     };
     struct config config;
     struct err err = {0};
     int first = argc, rc;
 
-    rc = command_options(argc, argv, summary, "FILE...", options, 6,
+    rc = command_options(argc, argv, summary, "FILE...", options, 7,
                          &config_path, &first);
     if (rc >= 0) {
         return rc;
@@ -397,6 +489,9 @@ int command_backtest(int argc, char **argv)
                 "tocsin backtest: %s is missing; see tocsin backtest "
                 "--help\n",
                 backtest.out == NULL ? "--out DIR" : "a FILE");
+        return EXIT_USAGE;
+    }
+    if (read_without(&backtest.options, without) != 0) {
         return EXIT_USAGE;
     }
     if (command_config(config_path, &config) != 0) {

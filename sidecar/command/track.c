@@ -118,6 +118,7 @@ static int make_detect(struct track *track, struct err *err)
         .clear = track->options.clear,
         .tick = track->interval,
         .max = 1,
+        .without = track->options.without,
     };
 
     detect_destroy(track->detect);
@@ -269,6 +270,27 @@ void track_judge(struct track *track, const struct scored_batch *scored,
     };
 
     detect_batch(track->detect, &own);
+}
+
+int track_events(const struct track *track, struct events *events,
+                 struct err *err)
+{
+    const struct table *table = &track->table;
+    struct events_row *rows;
+
+    if (table->labels == NULL) {
+        return 0;
+    }
+    rows = events_add(events, table->rows, err);
+    if (rows == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < table->rows; i++) {
+        rows[i].score = track->outcomes[i].anomaly;
+        rows[i].label = table->labels[i] != 0;
+        rows[i].alert = track->outcomes[i].alert;
+    }
+    return 0;
 }
 
 /* --------------------------------------------------------------- writing */

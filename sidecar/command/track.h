@@ -8,6 +8,7 @@
 
 #include "../detect/detect.h"
 #include "../features/features.h"
+#include "events.h"
 #include "table.h"
 
 struct track_options {
@@ -15,6 +16,8 @@ struct track_options {
     double false_alarms_per_day;
     double min_requests_per_minute;
     unsigned clear;
+    unsigned without; /* of enum detect_part */
+    bool seasonless;  /* earlier days are not known */
 };
 
 struct track;
@@ -43,5 +46,9 @@ void track_judge(struct track *track, const struct scored_batch *scored,
 int track_write(const struct track *track, const char *path, struct err *err);
 
 size_t track_rows(const struct track *track);
+
+/* Adds its labels, anomaly scores and alerts; nothing without labels. */
+int track_events(const struct track *track, struct events *events,
+                 struct err *err);
 
 #endif

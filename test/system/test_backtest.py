@@ -182,3 +182,41 @@ def test_usage(tmp_path, model):
     done = tocsin("backtest", "--model", model, "--out", tmp_path,
                   tmp_path / "none.csv")
     assert done.returncode == 1 and "none.csv" in done.stderr
+
+
+def test_labels_are_reported(tmp_path, model):
+    header, lines = series(900, 7)
+    labelled = [line + (",1" if 700 <= i < 710 else ",0")
+                for i, line in enumerate(lines)]
+    plain = write(tmp_path / "plain.csv", header, lines)
+    given = write(tmp_path / "labelled.csv", header.strip() + ",label\n",
+                  labelled)
+    assert backtest(model, tmp_path / "out", plain).stdout == ""
+    said = backtest(model, tmp_path / "out", plain, given).stdout.splitlines()
+    assert said[0] == "labels: 1 events in 765 rows"
+    assert said[1].startswith("anomaly_score, best threshold ")
+    assert "F1 1.000, precision 1.000, recall 1.000, 0 false" in said[1]
+    assert said[2].startswith("alert: ") and "recall 1.000" in said[2]
+    assert said[2].endswith("median delay 0 rows")
+
+
+def test_parts_can_be_left_out(tmp_path, model):
+    given = write(tmp_path / "in.csv", *series(900, 8))
+
+    def scores(parts):
+        backtest(model, tmp_path / "out", "--without", parts, given)
+        with open(tmp_path / "out" / "in.csv", newline="") as file:
+            return [(float(r["anomaly_score"]), float(r["incident_score"]))
+                    for r in csv.DictReader(file)]
+
+    whole = scores("")
+    head, z150 = scores("head_a,budget"), scores("z150")
+    for (all_, _), (rest, _), (other, _) in zip(whole, head, z150):
+        assert all_ == pytest.approx(rest + other, abs=1e-4)
+    assert sum(told > 0 for _, told in head) > 10 * sum(t > 0
+                                                        for _, t in whole)
+    assert scores("seasons") != whole
+    done = tocsin("backtest", "--model", model, "--out", tmp_path / "out",
+                  "--without", "head_c", given)
+    assert done.returncode == 2
+    assert "expected head_a, z150" in done.stderr
