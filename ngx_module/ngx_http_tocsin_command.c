@@ -389,6 +389,7 @@ ngx_http_tocsin_command_reply(void *data)
     ngx_http_tocsin_commands_t *commands = data;
 
     u_char                    text[256];
+    ngx_int_t                 rc;
     ngx_http_tocsin_order_t  *order;
 
     order = ngx_http_tocsin_command_replied(commands);
@@ -401,20 +402,20 @@ ngx_http_tocsin_command_reply(void *data)
 
     ngx_http_tocsin_command_remove(commands, order);
 
+    rc = NGX_OK;
+
     if (commands->error_len) {
         ngx_snprintf(text, sizeof(text), "Redis refused it: %*s%Z",
                      commands->error_len, commands->error);
         commands->error_len = 0;
-
-        ngx_http_tocsin_command_finish(order, NGX_ERROR, (char *) text);
-
-    } else {
-        ngx_http_tocsin_command_finish(order, NGX_OK, NULL);
+        rc = NGX_ERROR;
     }
 
-    ngx_free(order);
-
     ngx_http_tocsin_command_more(commands);
+
+    ngx_http_tocsin_command_finish(order, rc,
+                                   rc == NGX_OK ? NULL : (char *) text);
+    ngx_free(order);
 }
 
 

@@ -164,9 +164,8 @@ END_TEST
 
 START_TEST(hostile_lists_are_passed)
 {
-    static const char *const lists[] = {"a",         "a=b",       "a=xx=c",
-                                        "=eq=c",     "a%00=eq=b", "a=eq=%00",
-                                        "a=re=x{9}", ","};
+    static const char *const lists[] = {
+        "a", "a=b", "a=xx=c", "=eq=c", "a%00=eq=b", "a=eq=%00", ","};
     char text[TOCSIN_MATCHERS_MAX];
     struct tocsin_matcher got;
     size_t i;
