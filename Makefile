@@ -237,6 +237,13 @@ bench:                      ## print cost per request, rates, memory
 	+@$(SUBMAKE) all $(BENCH_BIN)
 	@$(SYSTEM_ENV) $(PYTHON) test/bench/bench.py $(BENCH)
 
+bench-detect:               ## accuracy on labelled series: NAB=DIR CLOUD=DIR
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_MODEL)
+	@$(SUBMAKE) tocsin
+	@$(PYTHON) sidecar/model/export.py $(BUILD)/untrained.pt --rounds 0 >/dev/null
+	@$(PYTHON) test/bench/detect/detect.py $(BUILD)/tocsin conf/default.pt \
+	    --untrained $(BUILD)/untrained.pt $(NAB:%=--nab %) $(CLOUD:%=--cloud %)
+
 # ----------------------------------------------------------------- install
 
 SYSCONFDIR  ?= /etc
