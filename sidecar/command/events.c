@@ -214,7 +214,7 @@ static double median(double *values, size_t count)
 static struct events_tally count_all(const struct events *events,
                                      struct count *count, float threshold)
 {
-    memset(&count->tally, 0, sizeof(count->tally));
+    count->tally = (struct events_tally){0};
     for (size_t i = 0; i < events->count; i++) {
         count_file(count, &events->files[i], threshold);
     }
@@ -244,7 +244,8 @@ static int count_init(struct count *count, const struct events *events,
     if (count->events == NULL || count->alerts == NULL || count->used == NULL ||
         count->delays == NULL) {
         count_release(count);
-        return err_set(err, ERR_SYSTEM, "out of memory");
+        err_set(err, ERR_SYSTEM, "out of memory");
+        return -1;
     }
     return 0;
 }
