@@ -235,12 +235,10 @@ static int count_init(struct count *count, const struct events *events,
 {
     size_t most = events->most + 1;
 
-    *count = (struct count){
-        .events = calloc(most, sizeof(*count->events)),
-        .alerts = calloc(most, sizeof(*count->alerts)),
-        .used = calloc(most, sizeof(*count->used)),
-        .delays = calloc(events->rows + 1, sizeof(*count->delays)),
-    };
+    count->events = calloc(most, sizeof(*count->events));
+    count->alerts = calloc(most, sizeof(*count->alerts));
+    count->used = calloc(most, sizeof(*count->used));
+    count->delays = calloc(events->rows + 1, sizeof(*count->delays));
     if (count->events == NULL || count->alerts == NULL || count->used == NULL ||
         count->delays == NULL) {
         count_release(count);
