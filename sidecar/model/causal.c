@@ -1,12 +1,10 @@
 /*
- * The statistics of causal.py, sixteen rows of one column at a time. Every
- * loop is over LANES numbers without a branch, so that the compiler makes
- * vectors of it; all lanes are always computed, those beyond the batch on
- * nothing, so a row's bits are the same wherever it stands. Contraction to
- * fused multiply-adds is off (see the Makefile), so they are the same on
- * every machine too.
- *
- * The names and their order are those of causal.py: read it first.
+ * The statistics of causal.py, by the same names (read it first), sixteen rows
+ * of one column at a time. Every loop is over LANES numbers without a branch,
+ * so that the compiler makes vectors of it; all lanes are always computed,
+ * those beyond the batch on nothing, so a row's bits are the same wherever it
+ * stands. Contraction to fused multiply-adds is off (see the Makefile), so they
+ * are the same on every machine too.
  */
 #include "causal.h"
 
@@ -431,8 +429,8 @@ STAGE seasonal(struct work *w)
             float times = w->kept[SEEN + k][i];
             float gap = x - d.centre[k], far = fabsf(gap);
             float out = x - between(x, d.lower[k], d.upper[k]);
-            int there = d.centre[k] == d.centre[k];
-            int live = there && w->seen[i] > 0.f && times >= 5.f;
+            int there = d.centre[k] == d.centre[k] && w->seen[i] > 0.f;
+            int live = there && times >= 5.f;
             float pull = larger(1.f / (times + 1.f), 1.f / 800.f);
             float cut = smaller(far, spread * 6.f + w->least[i]);
 
@@ -445,7 +443,6 @@ STAGE seasonal(struct work *w)
             w->inputs[IN_SEASONS + 8 + k][i] = lives[k];
             w->candidates[2 + k][i] = live ? d.centre[k] : NAN;
             far = times >= 10.f ? cut : far;
-            there = there && w->seen[i] > 0.f;
             w->kept[SPREAD + k][i] =
                 there ? spread + (far - spread) * pull : spread;
             w->kept[SEEN + k][i] = there ? times + 1.f : times;
@@ -597,10 +594,7 @@ void causal_step(const struct causal_step *step)
     }
 #endif
     for (row = 0; row < step->batch; row += rows) {
-        rows = step->batch - row;
-        if (rows > LANES) {
-            rows = LANES;
-        }
+        rows = step->batch - row < LANES ? step->batch - row : LANES;
         some(step, row, (unsigned)rows);
     }
 }
