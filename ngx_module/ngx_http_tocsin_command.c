@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "../shared/resp.h"
+#include <shared/resp.h>
 
 #include "ngx_http_tocsin_command.h"
 

@@ -8,7 +8,7 @@
 #define _NGX_HTTP_TOCSIN_SILENCE_H_INCLUDED_
 
 
-#include "../shared/silence_json.h"
+#include <shared/silence_json.h>
 
 #include "ngx_http_tocsin_status.h"
 

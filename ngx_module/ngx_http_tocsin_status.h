@@ -29,7 +29,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "../shared/silence_json.h"
+#include <shared/silence_json.h>
 
 #include "ngx_http_tocsin_feed.h"
 
