@@ -290,7 +290,8 @@ void tocsin_encoder_init(struct tocsin_encoder *encoder)
     char memory[sizeof(encoder->place.text) + TOCSIN_RESP_SLACK] = {0};
     struct upstream_record usual = {.grpc = TOCSIN_NONE, .weight = 1000};
     const struct upstream_record *record = &usual;
-    const char *text = "";
+    static const char nothing[16]; /* as much as put_text() would read */
+    const char *text = nothing;
     char *to;
 
     memset(encoder, 0, sizeof(*encoder));
