@@ -116,7 +116,7 @@ struct tocsin_span tocsin_put_cut(struct tocsin_span text, size_t cap,
 
 char *tocsin_put_milli(char *to, uint64_t value)
 {
-    char text[128]; /* more than it takes: the compiler cannot tell */
+    char text[32]; /* 20 digits, a point, three more */
     unsigned rest = (unsigned)(value % 1000);
     char *end = tocsin_decimal(text, value / 1000);
 
@@ -129,7 +129,8 @@ char *tocsin_put_milli(char *to, uint64_t value)
             end--;
         }
     }
-    return tocsin_resp_bulk(to, text, (size_t)(end - text));
+    /* it is below 32 anyway, but compilers cannot tell */
+    return tocsin_resp_bulk(to, text, (size_t)(end - text) % sizeof(text));
 }
 
 char *tocsin_put_flags(char *to, uint64_t value)
