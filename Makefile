@@ -26,7 +26,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wwrite-strings \
 CWARN   := $(WARN) -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
            -Wcast-align -Wswitch-enum
 HARDEN  := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2) -fPIE
-CPPFLAGS_ALL := -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL   := -std=c11 -g $(OPT) -fno-common $(CWARN) $(HARDEN) $(SAN_FLAGS) -MMD -MP $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 -g $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -MP \
                 $(if $(filter /usr,$(LIBTORCH)),,-isystem $(LIBTORCH)/include) -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)

@@ -6,10 +6,10 @@
 #ifndef TOCSIN_ALERT_H
 #define TOCSIN_ALERT_H
 
-#include "../../shared/alert_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
 #include "../detect/detect.h"
+#include "shared/alert_codec.h"
 
 struct alert_options {
     uint64_t tick; /* us */

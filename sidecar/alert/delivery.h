@@ -7,10 +7,10 @@
 
 #include <curl/curl.h>
 
-#include "../../shared/alert_codec.h"
-#include "../../shared/json.h"
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "shared/alert_codec.h"
+#include "shared/json.h"
 
 #define DELIVERY_MAX ((size_t)4 << 20) /* bytes of a message */
 #define DELIVERY_ALERTS 64             /* alerts in one */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../shared/names.h"
+#include "shared/names.h"
 
 #define STALE (600ull * 1000000)
 #define ID_MAX 127

@@ -7,9 +7,9 @@
 
 #include <stdbool.h>
 
-#include "../../shared/alert_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "shared/alert_codec.h"
 
 #define MAILBAG_RECEIVERS_MAX 33
 

@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../shared/alert_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "shared/alert_codec.h"
 
 #define NOTIFY_TARGETS_MAX 16
 

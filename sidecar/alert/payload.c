@@ -7,10 +7,10 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "../../shared/event_codec.h"
-#include "../../shared/names.h"
 #include "../base/feature_table.h"
 #include "delivery.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
 #include "text.h"
 
 bool payload_is_over(const struct tocsin_alert *alert)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "../../shared/event_codec.h"
+#include "shared/event_codec.h"
 #include "text.h"
 
 void record_begin(struct record *record, const struct standings *standings,

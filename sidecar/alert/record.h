@@ -2,7 +2,7 @@
 #ifndef TOCSIN_RECORD_H
 #define TOCSIN_RECORD_H
 
-#include "../../shared/names.h"
+#include "shared/names.h"
 #include "standing.h"
 #include "trace.h"
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../shared/event_codec.h"
-#include "../../shared/names.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
 
 #define DAY (86400ull * 1000000)
 #define ROW_MAX 16384

@@ -6,10 +6,10 @@
 #ifndef TOCSIN_SILENCE_H
 #define TOCSIN_SILENCE_H
 
-#include "../../shared/alert_codec.h"
-#include "../../shared/silence_json.h"
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "shared/alert_codec.h"
+#include "shared/silence_json.h"
 
 #define SILENCES_MAX TOCSIN_SILENCES
 

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "../../shared/event_codec.h"
+#include "shared/event_codec.h"
 #include "text.h"
 
 static struct tocsin_span text_of(const struct buf *buf)

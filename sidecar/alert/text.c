@@ -10,8 +10,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../shared/event_codec.h"
-#include "../../shared/names.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
 
 const char *text_alertname(enum feature feature, enum scope scope)
 {

@@ -2,10 +2,10 @@
 #ifndef TOCSIN_TEXT_H
 #define TOCSIN_TEXT_H
 
-#include "../../shared/span.h"
 #include "../base/buf.h"
 #include "../base/feature_table.h"
 #include "../base/identity.h"
+#include "shared/span.h"
 
 #define TEXT_NAME_MAX 32
 

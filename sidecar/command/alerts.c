@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../shared/names.h"
 #include "../base/clock.h"
 #include "command.h"
 #include "entries.h"
+#include "shared/names.h"
 
 #define ENTRIES_MAX 20000
 #define RESOLVE_TIMEOUT (300ull * CLOCK_SECOND)

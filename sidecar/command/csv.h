@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "../../shared/span.h"
 #include "../base/err.h"
+#include "shared/span.h"
 
 #define CSV_CELLS_MAX 256
 

@@ -3,9 +3,9 @@
 #ifndef TOCSIN_COMMAND_ENTRIES_H
 #define TOCSIN_COMMAND_ENTRIES_H
 
-#include "../../shared/alert_codec.h"
 #include "../base/err.h"
 #include "../config/config.h"
+#include "shared/alert_codec.h"
 
 struct redisContext;
 struct redisReply;

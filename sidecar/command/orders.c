@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../shared/names.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "shared/names.h"
 
 #define ROOM "orders"
 #define BATCH "256"

@@ -5,10 +5,10 @@
 #ifndef TOCSIN_COMMAND_ORDERS_H
 #define TOCSIN_COMMAND_ORDERS_H
 
-#include "../../shared/alert_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
 #include "../base/redis.h"
+#include "shared/alert_codec.h"
 
 #define ORDERS_MAXLEN "10000" /* of the stream */
 

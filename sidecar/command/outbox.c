@@ -18,10 +18,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "../../shared/names.h"
-#include "../../shared/resp.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "shared/names.h"
+#include "shared/resp.h"
 
 #define ROOM "outbox"
 

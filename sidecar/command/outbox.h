@@ -6,10 +6,10 @@
 #ifndef TOCSIN_COMMAND_OUTBOX_H
 #define TOCSIN_COMMAND_OUTBOX_H
 
-#include "../../shared/alert_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
 #include "../base/redis.h"
+#include "shared/alert_codec.h"
 
 struct outbox_options {
     struct redis_options redis; /* its texts outlive the outbox */

@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../shared/names.h"
 #include "../alert/alert.h"
 #include "../base/checkpoint.h"
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../model/scorer.h"
 #include "../model/versions.h"
+#include "shared/names.h"
 
 #define ROOM "run"
 #define SPARK_WINDOW 60 /* ticks that alerts and the board show */

@@ -5,11 +5,11 @@
 #ifndef TOCSIN_COMMAND_PIPELINE_H
 #define TOCSIN_COMMAND_PIPELINE_H
 
-#include "../../shared/alert_codec.h"
 #include "../config/config.h"
 #include "../intake/intake.h"
 #include "../series/series.h"
 #include "learner.h"
+#include "shared/alert_codec.h"
 
 struct pipeline_sink {
     void *ctx;

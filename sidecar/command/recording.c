@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../shared/resp.h"
+#include "shared/resp.h"
 
 #define ENTRY_MAX 65536
 #define WORDS_MAX 256

@@ -7,11 +7,11 @@
 
 #include <stdio.h>
 
-#include "../../shared/alert_codec.h"
 #include "../base/clock.h"
 #include "command.h"
 #include "pipeline.h"
 #include "recording.h"
+#include "shared/alert_codec.h"
 
 /* As many as the alert room has at a time, and some that just ended. */
 #define FIRING_MAX 1024

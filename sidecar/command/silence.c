@@ -12,14 +12,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "../../shared/event_codec.h"
-#include "../../shared/names.h"
-#include "../../shared/resp.h"
 #include "../alert/silence.h"
 #include "../base/clock.h"
 #include "command.h"
 #include "entries.h"
 #include "orders.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
+#include "shared/resp.h"
 
 #define NAME "silence"
 

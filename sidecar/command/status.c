@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../shared/json.h"
-#include "../../shared/names.h"
 #include "../base/clock.h"
 #include "command.h"
 #include "entries.h"
+#include "shared/json.h"
+#include "shared/names.h"
 
 #define STALE (10ull * CLOCK_SECOND)
 

@@ -2,9 +2,9 @@
 #ifndef TOCSIN_COMMAND_TABLE_H
 #define TOCSIN_COMMAND_TABLE_H
 
-#include "../../shared/span.h"
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "shared/span.h"
 
 #define TABLE_COLUMNS_MAX 31
 #define TABLE_SIZE_MAX ((size_t)1 << 30)

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../shared/event_codec.h"
-#include "../../shared/json.h"
 #include "../base/clock.h"
 #include "../intake/intake.h"
 #include "command.h"
 #include "recording.h"
+#include "shared/event_codec.h"
+#include "shared/json.h"
 
 #define LINE_MAX_BYTES 65536
 #define POLL_MS 200

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../shared/span.h"
+#include "shared/span.h"
 
 #define TIMESTAMP_EXPECTED                                                     \
     "a time: 2026-01-31T23:59:59Z, 2026-01-31 23:59:59, or seconds or "        \

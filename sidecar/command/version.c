@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <yaml.h>
 
-#include "../../shared/names.h"
 #include "../base/checkpoint.h"
 #include "command.h"
+#include "shared/names.h"
 
 int command_version(int argc, char **argv)
 {

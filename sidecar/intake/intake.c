@@ -26,12 +26,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../shared/names.h"
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "lanes.h"
 #include "producers.h"
 #include "reply.h"
+#include "shared/names.h"
 #include "survey.h"
 
 #define ROOM "intake"

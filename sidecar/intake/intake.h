@@ -8,10 +8,10 @@
 
 #include <stdbool.h>
 
-#include "../../shared/event_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
 #include "../base/redis.h"
+#include "shared/event_codec.h"
 
 struct intake_options {
     struct redis_options redis;

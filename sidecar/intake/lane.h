@@ -5,9 +5,9 @@
 #ifndef TOCSIN_LANE_H
 #define TOCSIN_LANE_H
 
-#include "../../shared/event_codec.h"
 #include "../base/buf.h"
 #include "reply.h"
+#include "shared/event_codec.h"
 
 #define LANE_KEY_MAX 320
 #define LANE_ENTRIES_MAX 65536u

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../shared/names.h"
+#include "shared/names.h"
 
 static void lane_name(struct lane *lane, const char *prefix, const char *stream,
                       unsigned shards, unsigned shard)

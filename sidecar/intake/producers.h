@@ -6,10 +6,10 @@
 #ifndef TOCSIN_PRODUCERS_H
 #define TOCSIN_PRODUCERS_H
 
-#include "../../shared/event_codec.h"
-#include "../../shared/names.h"
 #include "../base/buf.h"
 #include "../base/err.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
 
 #define PRODUCERS_WINDOW 4096 /* seqs; what is older counts as repeated */
 #define PRODUCERS_KINDS 2     /* request, upstream */

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../shared/span.h"
 #include "../base/err.h"
+#include "shared/span.h"
 
 /* An entry that is longer is skipped, not kept. */
 #define REPLY_ENTRY_MAX ((size_t)65536)

@@ -2,8 +2,8 @@
 #ifndef TOCSIN_BEAT_H
 #define TOCSIN_BEAT_H
 
-#include "../../shared/event_codec.h"
-#include "../../shared/names.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
 
 struct beat_item {
     struct tocsin_event labels; /* upstream, peer, cloud, region, zone */

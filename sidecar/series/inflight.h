@@ -2,8 +2,8 @@
 #ifndef TOCSIN_INFLIGHT_H
 #define TOCSIN_INFLIGHT_H
 
-#include "../../shared/names.h"
 #include "series.h"
+#include "shared/names.h"
 
 /* Producers beyond that are not listened to, and counted. */
 #define INFLIGHT_PRODUCERS_MAX 4096

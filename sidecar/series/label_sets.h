@@ -5,8 +5,8 @@
 #ifndef TOCSIN_LABEL_SETS_H
 #define TOCSIN_LABEL_SETS_H
 
-#include "../../shared/names.h"
 #include "series.h"
+#include "shared/names.h"
 
 /* Distinct labels of all sets together, tocsin_labels included. */
 #define LABELS_MAX 32

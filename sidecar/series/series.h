@@ -12,10 +12,10 @@
 #ifndef TOCSIN_SERIES_H
 #define TOCSIN_SERIES_H
 
-#include "../../shared/event_codec.h"
 #include "../base/buf.h"
 #include "../base/err.h"
 #include "../base/identity.h"
+#include "shared/event_codec.h"
 #include "sketch.h"
 
 #define SERIES_SETS_MAX 16

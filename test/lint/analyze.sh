@@ -15,7 +15,7 @@ flags_of() {
                -I .)
     else
         read -ra flags <<<"${CFLAGS:-}"
-        flags+=(-std=c11 -D_GNU_SOURCE '-DTOCSIN_VERSION="lint"')
+        flags+=(-I. -std=c11 -D_GNU_SOURCE '-DTOCSIN_VERSION="lint"')
     fi
 }
 

@@ -35,7 +35,7 @@ settle conf/tocsin.yaml
 sed -e "/@KEYS@/{r $work/keys" -e 'd}' conf/man/tocsin.yaml.5.in >"$work/new"
 settle conf/man/tocsin.yaml.5
 
-gcc -std=c11 -Wall -Werror -o "$work/streams" test/lint/streams.c
+gcc -I. -std=c11 -Wall -Werror -o "$work/streams" test/lint/streams.c
 "$work/streams" >"$work/new"
 settle shared/STREAMS.md
 

@@ -83,7 +83,9 @@ def check_system(report, path, layer, line, name):
 
 
 def check_own(report, path, layer, line, name, allowed):
-    target = (path.parent / name).resolve()
+    # shared/ is named from the root, everything else from where it stands
+    target = ((ROOT if name.startswith("shared/") else path.parent)
+              / name).resolve()
     if not target.is_file() and name == GENERATED:
         return
     if not target.is_file():

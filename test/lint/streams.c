@@ -4,10 +4,10 @@
  */
 #include <stdio.h>
 
-#include "../../shared/alert_schema.h"
-#include "../../shared/command_schema.h"
-#include "../../shared/event_schema.h"
-#include "../../shared/names.h"
+#include "shared/alert_schema.h"
+#include "shared/command_schema.h"
+#include "shared/event_schema.h"
+#include "shared/names.h"
 
 static void head(const char *stream, const char *text)
 {

@@ -1,7 +1,7 @@
 /* Alerts, boards and rows on the wire; an alert in Alertmanager's shape. */
-#include "../../../shared/alert_codec.h"
-#include "../../../shared/event_codec.h"
-#include "../../../shared/names.h"
+#include "shared/alert_codec.h"
+#include "shared/event_codec.h"
+#include "shared/names.h"
 
 #include <check.h>
 #include <math.h>

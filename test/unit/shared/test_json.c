@@ -1,5 +1,5 @@
 /* The JSON writer: commas, numbers, times, and texts of hostile bytes. */
-#include "../../../shared/json.h"
+#include "shared/json.h"
 
 #include <check.h>
 #include <math.h>
