@@ -20,7 +20,7 @@
 #include "room.h"
 
 #define TEXT_MAX 4096
-#define FORMAT 1
+#define FORMAT 2
 
 static int alerts_init(struct alerts *alerts, struct err *err)
 {

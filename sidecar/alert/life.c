@@ -1,7 +1,9 @@
 /*
  * The life of an alert. It is a tick old before anybody hears of it, so that
  * what it is called does not hang on which series was looked at first; then it
- * is pending for a tick, or fires at once if the evidence is overwhelming.
+ * is pending for a tick, or fires at once if the evidence is overwhelming. A
+ * failure that retries hide from clients must last before it fires: a peer
+ * that restarts is gone for a second, and nobody noticed.
  * While it fires it is told again every half minute. It ends when none of its
  * series is in alarm any more, or when its own series has been well for a
  * while and what is left must have another cause.
@@ -20,6 +22,9 @@
 #define FLAP_QUIET_MAX 300u /* ticks */
 #define INNOCENT_MAX 20     /* ticks */
 #define FIRE_AGE 3          /* ticks; one less if sudden */
+#define HIDDEN_TICKS 3u     /* of harm that clients do not see... */
+#define HIDDEN_WINDOW 0x1fu /* ...among the last five with traffic */
+#define HIDDEN_LATELY 0x03u /* and it went on in one of the last two */
 
 static void clear_counts(struct record *record)
 {
@@ -108,6 +113,39 @@ static enum severity severity_of(const struct record *record)
                                                : SEVERITY_WARNING;
 }
 
+/* Do retries hide it, as far as anybody can tell? */
+static bool is_hidden(const struct record *record)
+{
+    return (record->feature == FEATURE_ERRORS ||
+            record->feature == FEATURE_LOCAL_ERRORS ||
+            record->feature == FEATURE_RETRIES) &&
+           (record->users_known || record->of_requests) && !record->clients_see;
+}
+
+static bool has_lasted(const struct record *record)
+{
+    uint32_t harm = record->harm & HIDDEN_WINDOW;
+    unsigned ticks = 0;
+
+    if ((harm & HIDDEN_LATELY) == 0) {
+        return false;
+    }
+    for (; harm != 0; harm &= harm - 1) {
+        ticks++;
+    }
+    return ticks >= HIDDEN_TICKS;
+}
+
+/* This tick by itself: baselines remember for longer. Ticks without traffic
+ * tell nothing. */
+static void note_harm(struct record *record, const struct standing *row)
+{
+    if (row->requests > 0) {
+        record->harm <<= 1;
+        record->harm |= row->observed_value > row->high ? 1u : 0u;
+    }
+}
+
 static void look_at_cause(struct alerts *alerts, struct record *record)
 {
     const struct standing *row = &alerts->standings.rows[record->slot];
@@ -115,6 +153,7 @@ static void look_at_cause(struct alerts *alerts, struct record *record)
 
     if (alerts_cause(alerts, record) != NULL && row->alarm) {
         record->innocent = 0;
+        note_harm(record, row);
         if (row->incident > record->score) {
             record->score = row->incident;
         }
@@ -225,18 +264,23 @@ static void tell(struct alerts *alerts, struct record *record)
     alerts_tell(alerts, record, ENDING_NONE);
 }
 
+static bool may_fire(const struct record *record)
+{
+    return record->age >= (record->sudden ? FIRE_AGE - 1 : FIRE_AGE) &&
+           (!is_hidden(record) || has_lasted(record));
+}
+
 static void go_on(struct alerts *alerts, struct record *record)
 {
     enum severity severity = severity_of(record);
-    uint32_t fire = record->sudden ? FIRE_AGE - 1 : FIRE_AGE;
 
     if (record->state == RECORD_UNTOLD && record->age >= FIRE_AGE - 1) {
         record->flaps = count_flaps(alerts, record);
         record_name(record, &alerts->standings, alerts->tick);
         record->severity = severity_of(record);
-        record->state = record->age >= fire ? RECORD_FIRING : RECORD_PENDING;
+        record->state = may_fire(record) ? RECORD_FIRING : RECORD_PENDING;
         tell(alerts, record);
-    } else if (record->state == RECORD_PENDING && record->age >= fire) {
+    } else if (record->state == RECORD_PENDING && may_fire(record)) {
         record->state = RECORD_FIRING;
         record->severity = severity;
         tell(alerts, record);

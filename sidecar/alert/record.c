@@ -200,6 +200,7 @@ void record_save(const struct record *record, struct buf *to)
     buf_put_u32(to, record->quiet);
     buf_put_u32(to, record->innocent);
     buf_put_u32(to, record->flaps);
+    buf_put_u32(to, record->harm);
 }
 
 int record_restore(struct record *record, struct cursor *from)
@@ -226,6 +227,7 @@ int record_restore(struct record *record, struct cursor *from)
     record->quiet = cursor_u32(from);
     record->innocent = cursor_u32(from);
     record->flaps = cursor_u32(from);
+    record->harm = cursor_u32(from);
     if (from->failed || state > RECORD_FIRING || severity > SEVERITY_CRITICAL ||
         scope > SCOPE_COLUMN || feature > FEATURE_COUNT) {
         return -1;

@@ -37,6 +37,7 @@ struct town_series {
     char labels[512];
     struct verdict verdict;
     bool in_use;
+    bool well; /* no errors in this tick, although in alarm for them */
 };
 
 struct town {
@@ -292,7 +293,7 @@ static inline void town_tick(struct town *town)
             continue;
         }
         x[0] = 20;
-        x[1] = 0;
+        x[1] = series->well || verdict->feature != FEATURE_ERRORS ? 0 : 0.3F;
         x[2] = verdict->alarm ? 0.812F : 0.1F;
         verdict->identity = &series->identity;
         verdict->aggregate = &series->aggregate;

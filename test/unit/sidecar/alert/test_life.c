@@ -1,0 +1,98 @@
+/* When an alert fires: what clients see at once, what retries hide later. */
+#include <check.h>
+
+#include "town.h"
+
+static const char *const peer = "upstream=shop,peer=10.0.0.2:80";
+
+static void set_well(struct town *town, const char *text, bool well)
+{
+    town->series[town_find(town, text)].well = well;
+}
+
+START_TEST(what_a_retry_hides_must_last)
+{
+    struct town *town = town_create();
+
+    town_set(town, peer, FEATURE_ERRORS, true);
+    town->series[town_find(town, peer)].verdict.sudden = true;
+    town_run(town, 2); /* it restarts: gone in two ticks */
+    set_well(town, peer, true);
+    town_run(town, 10); /* and still in alarm, by what baselines remember */
+    ck_assert_uint_eq(town_count(town, "firing"), 0);
+    ck_assert_uint_ge(town_count(town, "pending"), 1);
+    set_well(town, peer, false);
+    town_run(town, 2);
+    ck_assert_uint_eq(town_count(town, "firing"), 0);
+    town_run(town, 1); /* three in a row are no restart */
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    town_free(town);
+}
+END_TEST
+
+START_TEST(a_peer_that_is_gone_is_told_in_three_ticks)
+{
+    struct town *town = town_create();
+
+    town_set(town, peer, FEATURE_ERRORS, true);
+    town->series[town_find(town, peer)].verdict.sudden = true;
+    town_run(town, 3);
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    ck_assert_str_eq(town_first(town, "firing")->severity, "warning");
+    town_free(town);
+}
+END_TEST
+
+START_TEST(ticks_without_traffic_do_not_tell_whether_it_lasts)
+{
+    struct town *town = town_create();
+    struct aggregate *traffic = &town->series[town_find(town, peer)].aggregate;
+    unsigned i;
+
+    town_set(town, peer, FEATURE_ERRORS, true);
+    for (i = 0; i < 3; i++) {
+        ck_assert_uint_eq(town_count(town, "firing"), 0);
+        traffic->weight = 1000; /* one request in six ticks, and it fails */
+        town_run(town, 1);
+        traffic->weight = 0;
+        town_run(town, i < 2 ? 5 : 0);
+    }
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    town_free(town);
+}
+END_TEST
+
+START_TEST(what_clients_see_need_not_last)
+{
+    struct town *town = town_create();
+
+    town_set(town, peer, FEATURE_ERRORS, true);
+    town_run(town, 1);
+    set_well(town, peer, true);
+    town_run(town, 5);
+    ck_assert_uint_eq(town_count(town, "firing"), 0);
+    town_set(town, "route=/shop", FEATURE_ERRORS, true);
+    town_run(town, 1);
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    ck_assert_str_eq(town_first(town, "firing")->severity, "critical");
+    town_free(town);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("life");
+    SRunner *runner = srunner_create(suite);
+    TCase *tcase = tcase_create("hidden");
+    int failed;
+
+    tcase_add_test(tcase, what_a_retry_hides_must_last);
+    tcase_add_test(tcase, a_peer_that_is_gone_is_told_in_three_ticks);
+    tcase_add_test(tcase, ticks_without_traffic_do_not_tell_whether_it_lasts);
+    tcase_add_test(tcase, what_clients_see_need_not_last);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
