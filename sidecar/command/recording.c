@@ -210,14 +210,24 @@ static int play_all(struct player *player, redisReader *reader, struct err *err)
     return rc;
 }
 
+/* Within an entry. The reader keeps up to a KiB that it has read, and then has
+ * its first task (0) before a byte of the next entry comes; so that a lone
+ * first byte is to be told from the end of an entry by itself. */
+static bool is_within(const redisReader *reader, char last)
+{
+    return reader->ridx > 0 || reader->pos < reader->len || last != '\n';
+}
+
 static int play_file(struct player *player, FILE *from, redisReader *reader,
                      struct err *err)
 {
     char bytes[65536];
+    char last = '\n';
     size_t len;
     int rc = 0;
 
     while (rc == 0 && (len = fread(bytes, 1, sizeof(bytes), from)) > 0) {
+        last = bytes[len - 1];
         if (redisReaderFeed(reader, bytes, len) != REDIS_OK) {
             return err_set(err, ERR_LIMIT, "%s", reader->errstr);
         }
@@ -225,7 +235,7 @@ static int play_file(struct player *player, FILE *from, redisReader *reader,
     }
     if (rc == 0 && ferror(from)) {
         rc = err_set(err, ERR_SYSTEM, "%s", strerror(errno));
-    } else if (rc == 0 && (reader->ridx >= 0 || reader->pos < reader->len)) {
+    } else if (rc == 0 && is_within(reader, last)) {
         rc = err_set(err, ERR_INPUT, "the last entry is cut off");
     }
     return rc;

@@ -94,6 +94,26 @@ def test_what_is_no_recording_is_said(tmp, bytes_, words):
     assert str(path) in done.stderr and words in done.stderr
 
 
+def entry(*words):
+    """One command as a client sends it."""
+    return b"*%d\r\n" % len(words) + b"".join(
+        b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def test_a_recording_ends_after_any_of_its_entries(tmp):
+    path = tmp / "short"
+    whole = [entry(b"XADD", b"a:beat", b"%d-0" % number, b"v", b"1",
+                   b"src", b"vm/0/1-1", b"ts", b"%d000" % number)
+             for number in range(1, 30)]
+    for count in (1, 2, 29):  # a KiB stays in the reader's buffer
+        path.write_bytes(b"".join(whole[:count]))
+        done = replay(path)
+        assert done.returncode == 0, done.stderr
+        assert f"{count} events" in done.stderr
+        path.write_bytes(b"".join(whole[:count]) + b"*")
+        assert "the last entry is cut off" in replay(path).stderr
+
+
 def test_a_recording_that_cannot_be_written(redis, tmp):
     config = tmp / "tocsin.yaml"
     config.write_text(f"redis: {{url: '{redis.url}'}}\n")
