@@ -36,6 +36,15 @@ class Seen:
     alert: dict
     ended: float = None
 
+    @classmethod
+    def of(cls, alert, t):
+        """From an alert in Alertmanager's shape."""
+        own = alert["tocsin"]
+        return cls(t, alert["labels"], own["feature"],
+                   alert["labels"].get("severity", ""),
+                   alert["annotations"].get("summary", ""),
+                   own["score"], alert)
+
     @property
     def series(self):
         """Its labels, without those that every alert has."""
@@ -69,11 +78,7 @@ class Watcher:
             if fingerprint in self.firing:
                 self.firing[fingerprint].alert = alert
                 continue
-            own = alert["tocsin"]
-            seen = Seen(t, alert["labels"], own["feature"],
-                        alert["labels"].get("severity", ""),
-                        alert["annotations"].get("summary", ""),
-                        own["score"], alert)
+            seen = Seen.of(alert, t)
             self.firing[fingerprint] = seen
             self.seen.append(seen)
             new.append(seen)

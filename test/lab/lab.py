@@ -2,11 +2,13 @@
 """Scenarios against the real thing, and what Tocsin made of them.
 
     lab.py [--out DIR] SCENARIO...      names or files; "all" for all there are
+    lab.py --replay DIR [SCENARIO...]   judges recordings instead of playing
 
 Per fault: found or missed, after how long, what the alert named, and whether
 it ended; alerts that nobody should have heard are false alarms. DIR (default:
-lab/ under the build) gets a chart of each run (SVG) and all figures (JSON).
-Exit code 1 if a fault was missed.
+lab/ under the build) gets a chart of each run (SVG), all figures (JSON), and
+a recording of its events that --replay takes. Exit code 1 if a fault was
+missed.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from scenario import Scenario
 from stack import Stack  # finds what follows
 from harness import BUILD, fetch
 from judge import Judge, Watcher
+from recording import LABELS, Recorder, Recording
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCENARIOS = HERE / "scenarios"
@@ -34,6 +37,17 @@ class Run:
     def __init__(self, scenario):
         self.scenario = scenario
         self.scores = {}  # roll-up -> [(t, score)]
+        self.totals = {}
+
+    @classmethod
+    def of(cls, recording):
+        """What a recording tells when it is replayed."""
+        run = cls(recording.scenario)
+        run.watcher = Watcher("")
+        run.watcher.seen, _ = recording.replay()
+        run.judge = Judge(run.scenario, recording.peers)
+        run.seconds = recording.seconds
+        return run
 
     def end(self):
         if self.scenario.seconds:
@@ -48,10 +62,13 @@ class Run:
             self.scores.setdefault(name, []).append(
                 (stack.t, max(0.0, row["score"] or 0.0)))
 
-    def play(self, directory):
+    def play(self, directory, stem):
+        """Live it; what is kept of it begins with the path `stem`."""
         stack = Stack(self.scenario, directory)
+        recorder = None
         try:
             stack.start()
+            recorder = Recorder(stack)
             self.watcher = Watcher(stack.url)
             self.judge = Judge(self.scenario, stack.peers)
             last = max((f.end for f in self.scenario.faults), default=0.0)
@@ -69,7 +86,11 @@ class Run:
             self.seconds = stack.t
             self.totals = dict(stack.totals)
         finally:
+            if recorder is not None:
+                recorder.stop()
             stack.stop()
+        recorder.save(stem, self.scenario, self.seconds)
+        stem.with_suffix(".svg").write_text(self.chart())
 
     def figures(self):
         faults = []
@@ -158,34 +179,50 @@ def summary(all_figures):
     return len(found) == len(faults)
 
 
-def choose(names):
+def choose(names, directory, ending):
     for name in names:
         if name == "all":
-            yield from sorted(SCENARIOS.glob("*.yaml"))
+            yield from sorted(directory.glob(f"*{ending}"))
         else:
             path = pathlib.Path(name)
-            yield path if path.exists() else SCENARIOS / f"{name}.yaml"
+            yield path if path.exists() else directory / f"{name}{ending}"
+
+
+def play(names, out):
+    out.mkdir(parents=True, exist_ok=True)
+    for path in choose(names, SCENARIOS, ".yaml"):
+        run = Run(Scenario.load(path))
+        print(f"{run.scenario.name}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="tocsin-lab-") as directory:
+            run.play(directory, out / path.stem)
+        yield run
+
+
+def replay(names, directory):
+    for path in choose(names, directory, LABELS):
+        recording = Recording(
+            path.with_name(path.name.removesuffix(LABELS)), SCENARIOS)
+        print(f"{recording.scenario.name}", flush=True)
+        yield Run.of(recording)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("scenario", nargs="+")
+    parser.add_argument("scenario", nargs="*", default=["all"])
     parser.add_argument("--out", type=pathlib.Path, default=BUILD / "lab")
+    parser.add_argument("--replay", type=pathlib.Path, metavar="DIR")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    runs = replay(options.scenario, options.replay) if options.replay else \
+        play(options.scenario, options.out)
     all_figures = []
-    for path in choose(options.scenario):
-        run = Run(Scenario.load(path))
-        print(f"{run.scenario.name}", flush=True)
-        with tempfile.TemporaryDirectory(prefix="tocsin-lab-") as directory:
-            run.play(directory)
+    for run in runs:
         all_figures.append(run.figures())
         tell(all_figures[-1])
-        (options.out / f"{path.stem}.svg").write_text(run.chart())
-    (options.out / "figures.json").write_text(
-        json.dumps(all_figures, indent=1))
     ok = summary(all_figures)
-    print(f"  charts              {options.out}")
+    if not options.replay:
+        (options.out / "figures.json").write_text(
+            json.dumps(all_figures, indent=1))
+        print(f"  charts, recordings  {options.out}")
     return 0 if ok else 1
 
 

@@ -127,9 +127,8 @@ class Stack:
         self._parts = []
         self._stopping = threading.Event()
         self._port = port
-        ports = {}
-        self.peers = scenario.peers(
-            lambda route: ports.setdefault(route, free_port()))
+        self.ports = [free_port() for _ in scenario.routes]
+        self.peers = scenario.peers(self.ports.__getitem__)
 
     def start(self):
         s = self.scenario
@@ -158,7 +157,7 @@ class Stack:
             "routes": [{"server": r.server, "path": r.path,
                         "weight": r.weight} for r in s.routes],
         }))
-        self.began = time.monotonic()
+        self.began, self.began_at = time.monotonic(), time.time()
         threading.Thread(target=self._listen, daemon=True).start()
         self._director = threading.Thread(target=self._direct, daemon=True)
         self._director.start()
