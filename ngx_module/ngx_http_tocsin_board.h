@@ -53,6 +53,7 @@ typedef struct {
     uint64_t                  malformed;    /* entries that made no sense */
     uint64_t                  forgotten;    /* alerts that found no room */
     uint32_t                  up;
+    uint32_t                  whole;        /* all alerts have been read */
     uint32_t                  pid;
     char                      error[128];   /* the last one, or "" */
     uint64_t                  error_us;

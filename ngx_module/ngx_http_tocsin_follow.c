@@ -63,6 +63,7 @@ ngx_http_tocsin_follow_ready(void *data)
     ngx_http_tocsin_feed_t *feed = data;
 
     feed->state.up = 1;
+    feed->state.whole = 0;
     feed->state.since = ngx_tocsin_now();
     feed->state.replied = feed->state.since;
 
@@ -142,6 +143,7 @@ ngx_http_tocsin_follow_reply(void *data)
         }
 
         feed->step = ngx_http_tocsin_feed_follow;
+        feed->state.whole = 1;
         feed->state.error[0] = '\0';
         break;
 

@@ -101,6 +101,9 @@ ngx_http_tocsin_state_redis(struct tocsin_json *json,
     tocsin_json_key(json, "redis");
     tocsin_json_bool(json, view->redis);
 
+    tocsin_json_key(json, "alerts");
+    tocsin_json_bool(json, view->link.whole);
+
     /* of the connection, or since when nothing came over it */
 
     ngx_http_tocsin_state_time(json, "since",

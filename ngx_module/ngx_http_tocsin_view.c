@@ -118,6 +118,9 @@ ngx_http_tocsin_view_reasons(ngx_http_tocsin_view_t *view)
         ngx_http_tocsin_view_reason(view, view->link.up
                                           ? "Redis does not answer"
                                           : "no connection to Redis");
+
+    } else if (!view->link.whole) {
+        ngx_http_tocsin_view_reason(view, "the alerts are not read yet");
     }
 
     if (!view->series_known) {

@@ -136,13 +136,30 @@ function card(alert, open, silence, silencing) {
     body(alert, open, hushed(alert, silence), hushing(alert, silencing)));
 }
 
+// Why no alert is shown. What is not known is never called well.
+function absence(store, silenced) {
+    const s = store.state;
+
+    if (s === null) {
+        return store.link === "lost" ? "Not known: nginx does not answer this page."
+            : "Not known yet.";
+    }
+    if (store.link === "lost") {
+        return "None was known when contact was lost.";
+    }
+    if (!s.healthy) {
+        return "None is known. Tocsin cannot see at the moment.";
+    }
+    return silenced ? "None that is not silenced." : "Nothing is wrong.";
+}
+
 // Cards stay in place as long as their alert says the same.
 export class Alerts {
     constructor(store) {
         this.store = store;
         this.silencing = new Silencing(store);
         this.cards = new Map(); // id -> {text, node}
-        this.folded = new Map();
+        this.nothing = el("p", { class: "nothing" });
     }
 
     draw() {
@@ -150,20 +167,14 @@ export class Alerts {
         const root = byId("alerts");
         const silenced = this.store.list("suppressed");
 
-        this.place(root, list.map((alert) => this.keep(alert)));
+        setText(this.nothing, absence(this.store, silenced.length !== 0));
+        this.place(root, list.length === 0 ? [this.nothing]
+            : list.map((alert) => this.keep(alert)));
         this.place(byId("silenced"), silenced.map((alert) => this.keep(alert)));
         this.forget([...list, ...silenced]);
         byId("silenced-part").hidden = silenced.length === 0;
         setText(byId("silenced-count"), silenced.length ? String(silenced.length) : "");
         setText(byId("alerts-count"), list.length ? String(list.length) : "");
-
-        if (list.length === 0) {
-            root.append(el("p", { class: "nothing" },
-                this.store.state && !this.store.state.healthy
-                    ? "None is known. Tocsin cannot see at the moment."
-                    : silenced.length ? "None that is not silenced."
-                        : "Nothing is wrong."));
-        }
         this.past();
         this.tick();
     }
@@ -204,6 +215,9 @@ export class Alerts {
     }
 
     past() {
+        if (this.store.state === null) {
+            return;
+        }
         const list = this.store.list("resolved").slice(0, 50);
         const root = byId("past");
         const key = JSON.stringify(list);

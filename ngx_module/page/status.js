@@ -15,7 +15,7 @@ function verdict(store) {
         return ["blind", "No contact", "nginx does not answer this page"];
     }
     if (s === null) {
-        return ["wait", "Connecting", "Asking nginx what it knows."];
+        return ["wait", "Not known yet", "Asking nginx what it knows."];
     }
     const firing = store.list("firing");
     const pending = store.list("pending");
@@ -85,6 +85,8 @@ function banners(store) {
     } else if (!s.sidecar.alive) {
         list.push(["blind", "The sidecar is silent", since(s.sidecar.heartbeat),
             ". Nothing is being judged; what you see is what it knew then."]);
+    } else if (s.feed.redis && !s.feed.alerts) {
+        list.push(["blind", "The alerts are being read", "", " from Redis."]);
     } else if (!s.healthy && s.feed.redis) {
         list.push(["blind", "The sidecar lags behind", "",
             " by " + duration(s.sidecar.lag) + ": what it judges has long happened."]);
@@ -181,7 +183,7 @@ export class Status {
 
     title(state) {
         const n = this.store.list("firing").length;
-        const icon = { critical: "critical", warning: "warning", info: "warning", blind: "blind" }[state] || "quiet";
+        const icon = { critical: "critical", warning: "warning", info: "warning", quiet: "quiet" }[state] || "blind";
         const blind = state === "blind" || (this.store.state && !this.store.state.healthy);
 
         document.title = (n ? "(" + n + ") " : "") + (blind ? "blind – " : "") + "Tocsin";

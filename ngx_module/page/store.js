@@ -16,7 +16,8 @@ export class Store {
         this.base = base;
         this.changed = changed;
         this.alerts = new Map();
-        this.state = null;
+        this.coming = null;         // alerts of a stream that begins
+        this.state = null;          // null: nothing is known, nor any alert
         this.series = null;
         this.silences = [];
         this.version = null;        // of the silences that we know
@@ -45,9 +46,16 @@ export class Store {
             this.touch("live");
             take(JSON.parse(event.data));
         });
-        on("reset", () => this.alerts.clear());
-        on("alert", (alert) => this.alerts.set(alert.tocsin.id, alert));
-        on("state", (state) => this.take(state));
+        // All that stand, then a state: not before then are they known.
+        on("reset", () => {
+            this.coming = new Map();
+        });
+        on("alert", (alert) => (this.coming || this.alerts).set(alert.tocsin.id, alert));
+        on("state", (state) => {
+            this.alerts = this.coming || this.alerts;
+            this.coming = null;
+            this.take(state);
+        });
         source.addEventListener("error", () => {
             if (source.readyState === EventSource.CLOSED) {
                 setTimeout(() => this.open(), 5000); // the server said no

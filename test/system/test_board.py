@@ -194,10 +194,14 @@ def test_an_error_of_redis_is_told_and_overcome(redis, watch):
     redis.client.set("tocsin:alerts", "no stream")
     nginx = watch(redis)
     wait_until(lambda: "WRONGTYPE" in state(nginx)["feed"]["error"])
+    assert state(nginx)["feed"]["alerts"] is False
+    assert "the alerts are not read yet" in state(nginx)["reasons"]
+    assert nginx.get("/_alerts/healthz").status == 503
     redis.client.delete("tocsin:alerts")
     tell(redis, id="a")
     wait_states(nginx, {"a": "firing"})
     wait_until(lambda: state(nginx)["feed"]["error"] == "")
+    assert state(nginx)["feed"]["alerts"] is True
 
 
 def test_a_sidecar_that_died_long_ago_is_not_taken_for_alive(redis, watch):

@@ -1,9 +1,9 @@
 """The page as people see it: headless Chromium in front of real nginx."""
 
 import contextlib
-import json
 import re
 import shutil
+import socket
 
 import pytest
 
@@ -11,11 +11,10 @@ import boards
 from alerting import HTTP, pretend, wait_feed, watch  # noqa: F401
 from harness import ROOT, wait_until
 
-webdriver = pytest.importorskip("selenium.webdriver")
+pytest.importorskip("selenium.webdriver")
 
+from browser import Page, open_browser  # noqa: E402
 from selenium.common.exceptions import WebDriverException  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 if not shutil.which("chromedriver"):
@@ -35,65 +34,9 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def chromium():
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu",
-                     "--disable-dev-shm-usage", "--window-size=1500,1200",
-                     "--no-first-run", "--disable-background-networking"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs",
-                           {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options,
-                              service=Service(shutil.which("chromedriver")))
+    driver = open_browser(1500, 1200)
     yield driver
     driver.quit()
-
-
-class Page:
-    """One look at /_alerts."""
-
-    def __init__(self, driver, url):
-        self.driver, self.url = driver, url
-        driver.get("about:blank")
-        driver.get_log("browser"), driver.get_log("performance")
-        driver.get(url)
-
-    def all(self, css):
-        return self.driver.find_elements(By.CSS_SELECTOR, css)
-
-    def text(self, css):
-        """Text of the first such element, "" while there is none."""
-        return self.driver.execute_script(
-            "const n = document.querySelector(arguments[0]);"
-            "return n ? n.textContent : ''", css)
-
-    def wait_text(self, css, *parts):
-        wait_until(lambda: all(p in self.text(css) for p in parts), 30,
-                   f"{parts} in {css}: {self.text(css)!r}")
-
-    def wait_state(self, state):
-        wait_until(lambda: self.attribute("#overall", "data-state") == state,
-                   30, f"the state {state}; it is {self.text('#overall')}")
-
-    def attribute(self, css, name):
-        return self.driver.execute_script(
-            "return document.querySelector(arguments[0])"
-            ".getAttribute(arguments[1])", css, name)
-
-    def script(self, code, *args):
-        return self.driver.execute_script(code, *args)
-
-    def complaints(self):
-        """What the console says: violations of the policy, errors."""
-        return [line["message"] for line in self.driver.get_log("browser")
-                if line["level"] in ("SEVERE", "WARNING")]
-
-    def requests(self):
-        found = []
-        for line in self.driver.get_log("performance"):
-            message = json.loads(line["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                found.append(message["params"]["request"]["url"])
-        return found
 
 
 @pytest.fixture
@@ -160,6 +103,45 @@ def test_quiet_and_watching(redis, watch, pretend, look):
     page.wait_text("#places", "Google Cloud", "us-central1", "50 %", "100 ms")
     page.wait_text("#facts", "1,234,567", "250 ms")
     page.wait_text("#link", "live")
+
+
+NOBODY = """location ~ ^/_alerts/(stream|api/) {
+        proxy_pass http://127.0.0.1:@nobody@;
+    }
+    location /_alerts {"""
+CALM = ("Nothing is wrong", "as it should", "All quiet", "None.", "No cloud")
+
+
+def test_nothing_is_called_well_before_it_is_known(redis, watch, pretend,
+                                                   look):
+    pretend(redis)
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        nginx = watch(redis, nobody=nobody.getsockname()[1],
+                      http=HTTP.replace("location /_alerts {", NOBODY))
+        page = look(nginx)
+        wait_until(lambda: page.text("#clock") and page.all("#shape svg"),
+                   what="a first drawing")
+        assert page.attribute("#overall", "data-state") == "wait"
+        assert page.text("#word") == "Not known yet"
+        for part in ("#alerts", "#places", "#past"):
+            assert page.text(part) == "Not known yet.", part
+        assert "quiet" not in page.attribute("#icon", "href")
+        assert [text for text in CALM if text in page.text("body")] == []
+
+        page.wait_text("#word", "No contact")  # having asked in vain
+        page.wait_text("#alerts", "Not known: nginx does not answer")
+        assert [text for text in CALM if text in page.text("body")] == []
+
+
+def test_nothing_is_called_well_after_contact_is_lost(redis, watch, pretend,
+                                                      look):
+    nginx = watch(redis)
+    pretend(redis)
+    page = look(nginx)
+    page.wait_text("#alerts", "Nothing is wrong.")
+    nginx.stop()
+    page.wait_text("#alerts", "None was known when contact was lost.")
+    assert "Nothing is wrong" not in page.text("body")
 
 
 def test_it_lives(redis, watch, pretend, look):
