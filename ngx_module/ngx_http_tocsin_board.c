@@ -33,6 +33,7 @@ typedef struct {
 struct ngx_http_tocsin_board_s {
     ngx_atomic_t              holder;       /* pid of the feed, or 0 */
     ngx_atomic_t              beat;         /* ms, monotonic */
+    ngx_atomic_t              silenced;     /* s: a silence was made */
     ngx_http_tocsin_doc_t     docs[NGX_HTTP_TOCSIN_DOCS];
 };
 
@@ -443,4 +444,18 @@ ngx_http_tocsin_series_decode(struct tocsin_board *series,
     while (ngx_http_tocsin_pair_next(&pairs, &name, &value) == NGX_OK) {
         (void) tocsin_board_field(series, name, value);
     }
+}
+
+
+void
+ngx_http_tocsin_board_silence(ngx_http_tocsin_board_t *board)
+{
+    board->silenced = (ngx_atomic_uint_t) (ngx_tocsin_now() / 1000000);
+}
+
+
+uint64_t
+ngx_http_tocsin_board_silenced(ngx_http_tocsin_board_t *board)
+{
+    return (uint64_t) board->silenced * 1000000;
 }

@@ -127,6 +127,13 @@ void ngx_http_tocsin_board_release(ngx_http_tocsin_board_t *board);
 ngx_int_t ngx_http_tocsin_board_alive(ngx_http_tocsin_board_t *board);
 ngx_pid_t ngx_http_tocsin_board_holder(ngx_http_tocsin_board_t *board);
 
+/*
+ * A worker has made a silence, of which no snapshot may tell yet; and when
+ * that was done last, in us, or 0.
+ */
+void ngx_http_tocsin_board_silence(ngx_http_tocsin_board_t *board);
+uint64_t ngx_http_tocsin_board_silenced(ngx_http_tocsin_board_t *board);
+
 
 /* pairs of a stream's entry: appended to a buffer, cut off a span */
 size_t ngx_http_tocsin_pair_size(size_t name, size_t value);

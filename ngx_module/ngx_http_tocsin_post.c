@@ -76,6 +76,13 @@ ngx_http_tocsin_silence_write(ngx_http_request_t *r)
                                               "the id of a silence is a UUID");
     }
 
+    if (r->method == NGX_HTTP_DELETE
+        && ngx_http_tocsin_silence_known(r) == NGX_DECLINED)
+    {
+        return ngx_http_tocsin_silence_refuse(r, NGX_HTTP_NOT_FOUND,
+                                              "no such silence");
+    }
+
     if (r->headers_in.content_length_n > NGX_HTTP_TOCSIN_BODY) {
         return ngx_http_tocsin_silence_refuse(r,
                                             NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
@@ -347,6 +354,10 @@ ngx_http_tocsin_silence_done(ngx_http_request_t *r, void *data, ngx_int_t rc,
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                   "tocsin: silence %*s was %s", (size_t) TOCSIN_SILENCE_ID,
                   room->id, r->method == NGX_HTTP_DELETE ? "ended" : "set");
+
+    if (r->method == NGX_HTTP_POST) {
+        ngx_http_tocsin_board_silence(ngx_http_tocsin_get_feed(r)->board);
+    }
 
     rc = ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
                                 ngx_http_tocsin_write_id, room);

@@ -11,6 +11,10 @@
 #include "ngx_http_tocsin_silence.h"
 
 
+/* us that the sidecar may take to do a command and tell of it */
+#define NGX_HTTP_TOCSIN_SILENCE_LATE  30000000
+
+
 typedef struct {
     ngx_http_tocsin_view_t      view;
     ngx_http_tocsin_filter_t   *filter;
@@ -18,6 +22,8 @@ typedef struct {
 } ngx_http_tocsin_silences_t;
 
 
+static ngx_int_t ngx_http_tocsin_silence_find(ngx_http_request_t *r,
+    ngx_http_tocsin_silences_t *silences);
 static void ngx_http_tocsin_write_silences(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_silence(struct tocsin_out *out, void *data);
 static void ngx_http_tocsin_write_text(struct tocsin_out *out, void *data);
@@ -55,29 +61,62 @@ ngx_http_tocsin_silences(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_tocsin_silence(ngx_http_request_t *r)
 {
-    struct tocsin_span           id, rest;
     ngx_http_tocsin_silences_t   silences;
 
     ngx_memzero(&silences, sizeof(ngx_http_tocsin_silences_t));
 
+    if (ngx_http_tocsin_silence_find(r, &silences) != NGX_OK) {
+        return ngx_http_tocsin_silence_error(r, NGX_HTTP_NOT_FOUND,
+                                             "no such silence");
+    }
+
+    return ngx_http_tocsin_answer(r, NGX_HTTP_OK, NGX_HTTP_TOCSIN_JSON,
+                                  ngx_http_tocsin_write_silence, &silences);
+}
+
+
+static ngx_int_t
+ngx_http_tocsin_silence_find(ngx_http_request_t *r,
+    ngx_http_tocsin_silences_t *silences)
+{
+    struct tocsin_span  id, rest;
+
     id = ngx_http_tocsin_silence_id(r);
 
-    ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), &silences.view);
+    ngx_http_tocsin_view(ngx_http_tocsin_get_feed(r), &silences->view);
 
-    rest = silences.view.series.silences;
+    rest = silences->view.series.silences;
 
-    while (tocsin_silence_row_next(&rest, &silences.row) != 0) {
+    while (tocsin_silence_row_next(&rest, &silences->row) != 0) {
 
-        if (silences.row.id.len && tocsin_span_eq(silences.row.id, id)) {
-            return ngx_http_tocsin_answer(r, NGX_HTTP_OK,
-                                          NGX_HTTP_TOCSIN_JSON,
-                                          ngx_http_tocsin_write_silence,
-                                          &silences);
+        if (silences->row.id.len && tocsin_span_eq(silences->row.id, id)) {
+            return NGX_OK;
         }
     }
 
-    return ngx_http_tocsin_silence_error(r, NGX_HTTP_NOT_FOUND,
-                                         "no such silence");
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_tocsin_silence_known(ngx_http_request_t *r)
+{
+    uint64_t                     made;
+    ngx_http_tocsin_silences_t   silences;
+
+    if (ngx_http_tocsin_silence_find(r, &silences) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    made = ngx_http_tocsin_board_silenced(ngx_http_tocsin_get_feed(r)->board);
+
+    if (!silences.view.redis || !silences.view.sidecar
+        || silences.view.head.received < made + NGX_HTTP_TOCSIN_SILENCE_LATE)
+    {
+        return NGX_AGAIN;
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -184,6 +184,45 @@ def test_bad_ids(site):
     assert site.get(ONE, method="DELETE").status == 404
 
 
+def test_what_is_not_there_cannot_be_ended(redis, site, running):
+    """Known by a list that is whole and new; else the command goes out."""
+    def end(number):
+        return site.get(f"{ONE}{number:08x}-0000-4000-8000-000000000000",
+                        method="DELETE")
+
+    assert end(9).status == 200, "no snapshot: who knows"
+    sidecar = running(Pretender(redis, silences=row(
+        1, now() + 3600 * 1000000) + row(2, 1)))
+    wait_until(lambda: len(listed(site)) == 2, what="the list")
+    reply = end(9)
+    assert reply.status == 404 and reply.json() == "no such silence"
+    assert reply.headers["content-type"] == "application/json"
+    assert end(1).status == end(2).status == 200
+    assert [e["id"][:8] for e in redis.entries("tocsin:commands")] \
+        == ["00000009", "00000001", "00000002"]
+    assert end(9).status == 404, "to end one is not to make one"
+
+    made = post(site, silence()).json()["silenceID"]
+    assert site.get(ONE + made, method="DELETE").status == 200, "not listed yet"
+    assert end(9).status == 200, "nor may others be that were made lately"
+    sidecar.stop()
+    wait_until(lambda: not state(site)["sidecar"]["alive"], what="silence")
+    assert end(9).status == 200, "an old list: who knows"
+    redis.kill()
+    assert end(9).status == 503
+
+
+def test_amtool_is_told_of_an_unknown_silence(redis, site, running):
+    running(Pretender(redis))
+    wait_until(lambda: state(site)["healthy"], what="the sidecar")
+    done = subprocess.run(
+        ["amtool", f"--alertmanager.url={site.url('/_alerts')}", "silence",
+         "expire", "00000009-0000-4000-8000-000000000000"],
+        capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "no such silence" in done.stderr or "404" in done.stderr, done
+
+
 def test_a_body_in_pieces(redis, site):
     text = json.dumps(silence(comment="x" * 1000)).encode()
     pieces = b"".join(b"%x\r\n%s\r\n" % (len(text[i:i + 7]), text[i:i + 7])
