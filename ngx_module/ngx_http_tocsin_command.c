@@ -212,7 +212,6 @@ ngx_http_tocsin_command_more(void *data)
     while (next != ngx_queue_sentinel(&commands->orders)) {
         order = ngx_queue_data(next, ngx_http_tocsin_order_t, queue);
 
-        /* clang takes what was removed to be still there: NOLINTNEXTLINE */
         next = ngx_queue_next(next);
 
         if (order->sent || order->request == NULL) {
@@ -400,10 +399,6 @@ ngx_http_tocsin_command_reply(void *data)
         return;
     }
 
-    /* out of the queue first: whatever the handler does may look there */
-
-    ngx_http_tocsin_command_remove(commands, order);
-
     rc = NGX_OK;
 
     if (commands->error_len) {
@@ -414,6 +409,10 @@ ngx_http_tocsin_command_reply(void *data)
     }
 
     ngx_http_tocsin_command_more(commands);
+
+    /* out of the queue first: whatever the handler does may look there */
+
+    ngx_http_tocsin_command_remove(commands, order);
 
     ngx_http_tocsin_command_finish(order, rc,
                                    rc == NGX_OK ? NULL : (char *) text);
