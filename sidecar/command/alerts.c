@@ -3,12 +3,12 @@
  * id, for the ids that the last snapshot calls active.
  */
 #include <hiredis/hiredis.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
+#include "alert_print.h"
 #include "command.h"
 #include "entries.h"
 #include "shared/names.h"
@@ -52,43 +52,12 @@ static bool seen_before(struct listing *listing, struct tocsin_span id)
     return false;
 }
 
-static void print_value(const char *name, double value)
-{
-    if (!isnan(value)) {
-        printf(" %s %.4g", name, value);
-    }
-}
-
-static void print_alert(const struct tocsin_alert *alert)
-{
-    char text[CLOCK_RFC3339_SIZE];
-
-    printf("%s ", clock_rfc3339(alert->started, text));
-    command_print_text(stdout, alert->state.data, alert->state.len);
-    putchar(' ');
-    command_print_text(stdout, alert->severity.data, alert->severity.len);
-    putchar(' ');
-    command_print_text(stdout, alert->alertname.data, alert->alertname.len);
-    printf(" {");
-    command_print_text(stdout, alert->labels.data, alert->labels.len);
-    printf("} ");
-    command_print_text(stdout, alert->feature.data, alert->feature.len);
-    print_value("observed", alert->observed);
-    print_value("expected", alert->expected);
-    print_value("score", alert->score);
-    printf(": ");
-    command_print_text(stdout, alert->summary.data, alert->summary.len);
-    putchar('\n');
-}
-
 static void print_json(const struct tocsin_alert *alert, bool first)
 {
-    static char memory[256 * 1024];
-    struct tocsin_out out = {memory, sizeof(memory), 0};
+    struct tocsin_span json = alert_print_json(alert, RESOLVE_TIMEOUT);
 
-    tocsin_alert_json(&out, alert, TOCSIN_SPAN(""), RESOLVE_TIMEOUT);
-    if (tocsin_out_fits(&out)) {
-        printf("%s\n%.*s", first ? "" : ",", (int)out.need, memory);
+    if (json.len != 0) {
+        printf("%s\n%.*s", first ? "" : ",", (int)json.len, json.data);
     }
 }
 
@@ -105,7 +74,7 @@ static void list_one(struct listing *listing, const redisReply *entry)
     if (listing->json) {
         print_json(&alert, listing->shown == 0);
     } else {
-        print_alert(&alert);
+        alert_print_line(&alert, alert.started);
     }
     listing->shown++;
 }

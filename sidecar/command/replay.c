@@ -7,8 +7,7 @@
 
 #include <stdio.h>
 
-#include "../base/clock.h"
-#include "command.h"
+#include "alert_print.h"
 #include "pipeline.h"
 #include "recording.h"
 #include "shared/alert_codec.h"
@@ -23,32 +22,19 @@ struct replay {
     char firing[FIRING_MAX][ID_MAX];
 };
 
-static void print_json(const struct tocsin_alert *alert)
+static void print_alert(const struct replay *replay,
+                        const struct tocsin_alert *alert)
 {
-    static char memory[256 * 1024];
-    struct tocsin_out out = {memory, sizeof(memory), 0};
+    struct tocsin_span json;
 
-    tocsin_alert_json(&out, alert, TOCSIN_SPAN(""), 0);
-    if (tocsin_out_fits(&out)) {
-        printf("%.*s\n", (int)out.need, memory);
+    if (!replay->json) {
+        alert_print_line(alert, alert->updated);
+        return;
     }
-}
-
-static void print_text(const struct tocsin_alert *alert)
-{
-    char time[CLOCK_RFC3339_SIZE];
-
-    printf("%s ", clock_rfc3339(alert->updated, time));
-    command_print_text(stdout, alert->state.data, alert->state.len);
-    putchar(' ');
-    command_print_text(stdout, alert->severity.data, alert->severity.len);
-    putchar(' ');
-    command_print_text(stdout, alert->alertname.data, alert->alertname.len);
-    printf(" {");
-    command_print_text(stdout, alert->labels.data, alert->labels.len);
-    printf("}: ");
-    command_print_text(stdout, alert->summary.data, alert->summary.len);
-    putchar('\n');
+    json = alert_print_json(alert, 0);
+    if (json.len != 0) {
+        printf("%.*s\n", (int)json.len, json.data);
+    }
 }
 
 static bool is(struct tocsin_span text, const char *word)
@@ -90,11 +76,7 @@ static void on_alert(void *ctx, const struct tocsin_alert *alert)
         snprintf(place, ID_MAX, "%.*s", (int)alert->id.len, alert->id.data);
         replay->fired++;
     }
-    if (replay->json) {
-        print_json(alert);
-    } else {
-        print_text(alert);
-    }
+    print_alert(replay, alert);
 }
 
 static void print_totals(const struct replay *replay,
