@@ -286,7 +286,8 @@ uninstall:                  ## remove what install wrote, but the configuration
 # -------------------------------------------------------------------- demo
 
 demo:                       ## four simulated clouds, a fault, an alert (CHECK=1: judge)
-	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
+	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis \
+	    python3-yaml $(if $(CHECK),python3-selenium chromium chromium-driver)
 	+@$(SUBMAKE) all
 	@$(SYSTEM_ENV) $(PYTHON) test/lab/demo.py $(if $(CHECK),--check) $(DEMO)
 

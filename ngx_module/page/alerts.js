@@ -62,12 +62,12 @@ function evidence(alert) {
     if (chart === null) {
         return null;
     }
-    return [chart, el("div", { class: "legend" },
+    return el("div", null, chart, el("div", { class: "legend" },
         el("span", null, clock(points[0][0])),
         el("span", { class: "key" }, "observed"),
         el("span", { class: "key expected" }, "expected"),
         el("span", { class: "key band" }, "normal band"),
-        el("span", null, clock(points[points.length - 1][0])))];
+        el("span", null, clock(points[points.length - 1][0]))));
 }
 
 function parts(list, open) {
@@ -92,16 +92,16 @@ function body(alert, open, top, bottom) {
         ? description.slice(summary.length).replace(/^[.\s]+/, "") : description;
 
     return el("div", { class: "body" },
-        top,
-        tags(alert.labels),
-        text && el("p", { class: "soft" }, outside(text)),
-        measure(alert.tocsin),
+        el("div", null,
+            top,
+            tags(alert.labels),
+            measure(alert.tocsin),
+            text && el("p", { class: "soft" }, outside(text)),
+            el("p", { class: "soft" }, el("small", null,
+                "alert ", outside(alert.labels.alertname), ", judged by model ",
+                outside(alert.tocsin.model || NONE)))),
         evidence(alert),
-        parts(alert.tocsin.parts, open),
-        el("p", { class: "soft" }, el("small", null,
-            "alert ", outside(alert.labels.alertname), ", judged by model ",
-            outside(alert.tocsin.model || NONE))),
-        bottom);
+        el("div", null, parts(alert.tocsin.parts, open), bottom));
 }
 
 // Who silenced it, until when, why.

@@ -295,12 +295,14 @@ void text_description(struct buf *to, const struct text_facts *facts)
 
     text_summary(to, facts);
     buf_puts(to, ".");
-    if (row != NULL) {
-        buf_printf(to, " Feature %s: %s.", row->name, row->help);
-    }
-    buf_puts(to, facts->ended ? " It lasted " : " It has lasted ");
+    put_reach(to, facts);
+    put_certainty(to, facts->score);
+    buf_puts(to, facts->ended ? " It lasted "
+                              : " When this was told it had "
+                                "lasted ");
     text_duration(to, facts->now - facts->started);
     buf_putc(to, '.');
-    put_certainty(to, facts->score);
-    put_reach(to, facts);
+    if (row != NULL) {
+        buf_printf(to, " Judged by %s: %s.", row->name, row->help);
+    }
 }

@@ -3,19 +3,20 @@
 
 Runs until Ctrl-C, breaking the region again every few minutes. With --check
 it breaks it once, judges, and exits with 1 if the alert did not come, named
-the wrong thing, did not end after the repair, or if one came without a fault.
+the wrong thing, was not to be seen on the page, did not end after the repair,
+or if one came without a fault.
 """
 
 import argparse
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 
 from scenario import Scenario
 from stack import Stack, free_port, wait_until
+from harness import BUILD
 from judge import Judge, Watcher
 from waiting import is_listening
 
@@ -59,13 +60,13 @@ class Terminal:
 
 
 class Demo:
-    def __init__(self, scenario, stack, options):
+    def __init__(self, scenario, stack, options, wall=None):
         self.scenario, self.stack, self.options = scenario, stack, options
+        self.wall = wall
         self.terminal = Terminal()
         self.watcher = Watcher(stack.url)
         self.judge = Judge(scenario, stack.peers)
         self.phases = {}
-        self.shot = False
 
     # -- what happens
 
@@ -93,12 +94,10 @@ class Demo:
                                f"score {seen.score:.0f}{self.after(seen.t)}")
         for seen in ended:
             self.say("RESOLVED", seen.name, "green")
-        if new and self.options.screenshot and self.named(new):
-            self.screenshot()
-
-    def named(self, new):
-        return any(self.judge.names(f, s) for f in self.scenario.faults
-                   for s in new)
+        for seen in new:
+            if self.wall and any(self.judge.names(fault, seen)
+                                 for fault in self.scenario.faults):
+                self.wall.show(self.stack.url, seen)
 
     def after(self, t):
         for fault in self.scenario.faults:
@@ -120,25 +119,6 @@ class Demo:
         self.terminal.status(
             t, f"{t:6.0f} s  {traffic['sent']} requests/s, {bad / sent:.1%} "
                f"failed, p95 {p95:.0f} ms; {mood}")
-
-    def screenshot(self):
-        """The page as a person sees it, while the alert fires."""
-        if self.shot:
-            return
-        self.shot = True
-        with tempfile.TemporaryDirectory() as profile:
-            subprocess.run(
-                ["chromium", "--headless", "--no-sandbox", "--disable-gpu",
-                 "--disable-quic", "--no-first-run", "--disable-sync",
-                 "--disable-background-networking",
-                 "--disable-component-update", "--hide-scrollbars",
-                 f"--user-data-dir={profile}", "--window-size=1280,1600",
-                 "--timeout=8000",
-                 f"--screenshot={pathlib.Path(self.options.screenshot).resolve()}",
-                 self.stack.url],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                timeout=60, check=False)
-        self.terminal.line(f"{'':20}screenshot: {self.options.screenshot}")
 
     # -- how long
 
@@ -164,7 +144,7 @@ class Demo:
             elif calm is None:
                 calm = self.stack.t
             elif self.stack.t > calm + self.options.settle:
-                return
+                break
 
     def run_on(self):
         """Until Ctrl-C or --seconds, again and again."""
@@ -191,6 +171,9 @@ class Demo:
                         f"resolved {ended - fault.end:.0f} s after the repair"
                         if ended else "still firing"))
             complaints += verdict.complaints()
+        if self.wall:
+            self.terminal.line(f"the page: {self.wall.picture}")
+            complaints += self.wall.complaints
         totals = self.stack.totals
         self.terminal.line(f"{totals['sent']} requests, "
                            f"{totals['failed']} failed in the simulation")
@@ -218,19 +201,26 @@ def arguments():
     parser.add_argument("--port", type=int, default=0,
                         help="of nginx (8080, or a free one if it is taken)")
     parser.add_argument("--screenshot", metavar="FILE",
-                        help="PNG of the page while the alert fires")
+                        help="PNG of the page while the alert fires (with "
+                             f"--check: {BUILD.name}/demo.png)")
     parser.add_argument("--keep", metavar="DIR",
                         help="directory for logs and state, kept")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.check and not options.screenshot:
+        options.screenshot = BUILD / "demo.png"
+    return options
 
 
 def run(options, directory):
     scenario = Scenario.load(options.scenario)
     stack = Stack(scenario, directory, choose_port(options.port))
-    demo, ok = None, True
+    demo, wall, ok = None, None, True
     try:
+        if options.screenshot:
+            from wall import Wall  # a demo without needs no browser
+            wall = Wall(options.screenshot)
         stack.start()
-        demo = Demo(scenario, stack, options)
+        demo = Demo(scenario, stack, options, wall)
         wait_until(lambda: demo.watcher.look(0) is not None, 15, stack.url)
         demo.terminal.line(f"Alerts: {stack.url}", "bold")
         demo.terminal.line(
@@ -245,6 +235,8 @@ def run(options, directory):
     finally:
         if demo:
             demo.terminal.close()
+        if wall:
+            wall.close()
         stack.stop()
     if options.check and ok:
         ok = demo.check()

@@ -123,11 +123,11 @@ START_TEST(a_description_says_since_when_and_how_sure)
     buf_init(&buf, 4096);
     of.clients_see = true;
     text_description(&buf, &of);
-    ck_assert_ptr_nonnull(strstr(buf.data, "It has lasted 1 min 30 s."));
+    ck_assert_ptr_nonnull(strstr(buf.data, "it had lasted 1 min 30 s."));
     ck_assert_ptr_nonnull(strstr(buf.data, "10^5 ticks (score 63)"));
     ck_assert_ptr_nonnull(strstr(buf.data, "Clients see it."));
-    ck_assert_ptr_nonnull(
-        strstr(buf.data, "Feature latency_p95: 95th percentile of duration."));
+    ck_assert_ptr_nonnull(strstr(
+        buf.data, "Judged by latency_p95: 95th percentile of duration."));
     buf_release(&buf);
 }
 END_TEST
