@@ -13,7 +13,8 @@
  * bad is no cause; its other peers speak for it. And among attempts and
  * requests alike: an upstream of which only one route in five suffers is not
  * to blame, the route is; a bad peer whose siblings are well is to blame,
- * whatever the routes say.
+ * whatever the routes say. Where all upstreams of a route fail, two at least,
+ * and nobody else's, the route is what they have in common.
  *
  * Of the possible causes the widest is blamed: cloud, region, zone, upstream,
  * peer, then what requests alone can tell. But not one that explains no more
@@ -268,6 +269,31 @@ static bool users_are_silent(const struct standings *standings,
     return silent;
 }
 
+/* Is it an upstream, or a peer of one, of a route that suffers in all of its
+ * upstreams? And of no other route that suffers. */
+static bool is_of_bad_route(const struct group *group,
+                            const struct standings *standings,
+                            const struct identity *who)
+{
+    uint32_t slot;
+
+    if (group->tallies[who->slot].bad[SCOPE_ROUTE] > 1) {
+        return false;
+    }
+    for (slot = 0; slot < standings->max; slot++) {
+        const struct standing *route = at(standings, slot);
+        const struct tally *tally = &group->tallies[slot];
+
+        if (route != NULL && route->identity->scope == SCOPE_ROUTE &&
+            route->bad && tally->bad[SCOPE_UPSTREAM] >= 2 &&
+            agree(tally, SCOPE_UPSTREAM) && agree(tally, SCOPE_PEER) &&
+            group_linked(route->identity, who)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_possible(const struct group *group,
                         const struct standings *standings,
                         const struct standing *row)
@@ -284,6 +310,10 @@ static bool is_possible(const struct group *group,
                users_agree(tally, SCOPE_UPSTREAM);
     }
     if (row->feature == FEATURE_RATE && users_are_silent(standings, who)) {
+        return false;
+    }
+    if ((who->scope == SCOPE_UPSTREAM || who->scope == SCOPE_PEER) &&
+        is_of_bad_route(group, standings, who)) {
         return false;
     }
     users = users_agree(tally, SCOPE_ROUTE);
