@@ -3,9 +3,11 @@
  *
  * 1. An orphan that is a part of what an alert blames joins it silently.
  * 2. Those that are left may have a cause of their own (group.h), and then a
- *    new alert begins. If it is wider than the cause of an alert that is
- *    there, it takes that one's series over: a second peer, a third, then it
- *    was the upstream all along.
+ *    new alert begins; but only when one of them is a tick old, for in the
+ *    first tick of a fault some of its series are in alarm and some not yet,
+ *    and blame would fall on whichever was first. If it is wider than the
+ *    cause of an alert that is there, it takes that one's series over: a
+ *    second peer, a third, then it was the upstream all along.
  * 3. Consequences upwards join: the region that looks bad because of one
  *    peer; the routes that suffer from an upstream.
  *
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 
 #define NEW_MAX 64 /* alerts that may begin in one tick */
+#define RIPE 2     /* ticks in alarm before blame is laid */
 
 const struct identity *alerts_cause(const struct alerts *alerts,
                                     const struct record *record)
@@ -151,6 +154,7 @@ static bool gives_way(const struct record *old, const struct identity *cause)
 static void take_over(struct alerts *alerts, const struct identity *cause,
                       uint32_t index)
 {
+    struct record *record = alerts->records[index];
     uint32_t slot;
 
     for (slot = 0; slot < alerts->standings.max; slot++) {
@@ -164,6 +168,9 @@ static void take_over(struct alerts *alerts, const struct identity *cause,
         taken = row->owner == STANDING_NONE ||
                 gives_way(alerts->records[row->owner], cause);
         if (taken) {
+            if (row->orphan > record->age + 1) {
+                record->age = row->orphan - 1;
+            }
             own(alerts, row, index);
         }
     }
@@ -188,6 +195,19 @@ static bool begin(struct alerts *alerts, uint32_t slot)
     return true;
 }
 
+static bool has_ripe(const struct standings *standings)
+{
+    uint32_t slot;
+
+    for (slot = 0; slot < standings->max; slot++) {
+        if (is_orphan(&standings->rows[slot]) &&
+            standings->rows[slot].orphan >= RIPE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void alerts_assign(struct alerts *alerts)
 {
     unsigned i;
@@ -196,9 +216,10 @@ void alerts_assign(struct alerts *alerts)
         return;
     }
     join(alerts, is_part);
-    if (alerts->standings.orphans > 0) {
-        group_tally(alerts->group, &alerts->standings);
+    if (!has_ripe(&alerts->standings)) {
+        return;
     }
+    group_tally(alerts->group, &alerts->standings);
     for (i = 0; i < NEW_MAX && alerts->standings.orphans > 0; i++) {
         uint32_t slot = group_cause(alerts->group, &alerts->standings);
 

@@ -45,6 +45,12 @@ static bool is_felt(enum feature feature)
            feature == FEATURE_HEADER;
 }
 
+static bool is_failing(const struct record *record)
+{
+    return record->feature == FEATURE_ERRORS ||
+           record->feature == FEATURE_LOCAL_ERRORS;
+}
+
 static void count_members(struct alerts *alerts)
 {
     uint32_t slot, i;
@@ -95,9 +101,6 @@ static bool users_known(const struct alerts *alerts,
 
 static enum severity severity_of(const struct record *record)
 {
-    bool failing = record->feature == FEATURE_ERRORS ||
-                   record->feature == FEATURE_LOCAL_ERRORS;
-
     if (record->clients_see) {
         return SEVERITY_CRITICAL;
     }
@@ -109,41 +112,35 @@ static enum severity severity_of(const struct record *record)
         record->scope == SCOPE_COLUMN) {
         return SEVERITY_WARNING;
     }
-    return failing || is_felt(record->feature) ? SEVERITY_CRITICAL
-                                               : SEVERITY_WARNING;
+    return is_failing(record) || is_felt(record->feature) ? SEVERITY_CRITICAL
+                                                          : SEVERITY_WARNING;
 }
 
 /* Do retries hide it, as far as anybody can tell? */
 static bool is_hidden(const struct record *record)
 {
-    return (record->feature == FEATURE_ERRORS ||
-            record->feature == FEATURE_LOCAL_ERRORS ||
-            record->feature == FEATURE_RETRIES) &&
+    return (is_failing(record) || record->feature == FEATURE_RETRIES) &&
            (record->users_known || record->of_requests) && !record->clients_see;
 }
 
-static bool has_lasted(const struct record *record)
+/* Slowness must be there when it is told, and what is hidden for a while;
+ * failures that were seen are told even when they are over. */
+static bool has_lasted(const struct alerts *alerts, const struct record *record)
 {
-    uint32_t harm = record->harm & HIDDEN_WINDOW;
+    uint32_t harm = alerts->standings.rows[record->slot].harm;
     unsigned ticks = 0;
 
+    if (!is_hidden(record)) {
+        return is_failing(record) || (harm & 1) != 0;
+    }
     if ((harm & HIDDEN_LATELY) == 0) {
         return false;
     }
+    harm &= HIDDEN_WINDOW;
     for (; harm != 0; harm &= harm - 1) {
         ticks++;
     }
     return ticks >= HIDDEN_TICKS;
-}
-
-/* This tick by itself: baselines remember for longer. Ticks without traffic
- * tell nothing. */
-static void note_harm(struct record *record, const struct standing *row)
-{
-    if (row->requests > 0) {
-        record->harm <<= 1;
-        record->harm |= row->observed_value > row->high ? 1u : 0u;
-    }
 }
 
 static void look_at_cause(struct alerts *alerts, struct record *record)
@@ -153,7 +150,6 @@ static void look_at_cause(struct alerts *alerts, struct record *record)
 
     if (alerts_cause(alerts, record) != NULL && row->alarm) {
         record->innocent = 0;
-        note_harm(record, row);
         if (row->incident > record->score) {
             record->score = row->incident;
         }
@@ -264,10 +260,10 @@ static void tell(struct alerts *alerts, struct record *record)
     alerts_tell(alerts, record, ENDING_NONE);
 }
 
-static bool may_fire(const struct record *record)
+static bool may_fire(const struct alerts *alerts, const struct record *record)
 {
     return record->age >= (record->sudden ? FIRE_AGE - 1 : FIRE_AGE) &&
-           (!is_hidden(record) || has_lasted(record));
+           has_lasted(alerts, record);
 }
 
 static void go_on(struct alerts *alerts, struct record *record)
@@ -278,9 +274,10 @@ static void go_on(struct alerts *alerts, struct record *record)
         record->flaps = count_flaps(alerts, record);
         record_name(record, &alerts->standings, alerts->tick);
         record->severity = severity_of(record);
-        record->state = may_fire(record) ? RECORD_FIRING : RECORD_PENDING;
+        record->state =
+            may_fire(alerts, record) ? RECORD_FIRING : RECORD_PENDING;
         tell(alerts, record);
-    } else if (record->state == RECORD_PENDING && may_fire(record)) {
+    } else if (record->state == RECORD_PENDING && may_fire(alerts, record)) {
         record->state = RECORD_FIRING;
         record->severity = severity;
         tell(alerts, record);

@@ -29,6 +29,7 @@ void record_begin(struct record *record, const struct standings *standings,
         .scope = row->identity->scope,
         .of_requests = row->identity->of_requests,
         .started = row->since,
+        .age = row->orphan > 0 ? row->orphan - 1 : 0,
         .feature = row->feature,
         .column = row->column,
         .score = row->incident,
@@ -200,7 +201,6 @@ void record_save(const struct record *record, struct buf *to)
     buf_put_u32(to, record->quiet);
     buf_put_u32(to, record->innocent);
     buf_put_u32(to, record->flaps);
-    buf_put_u32(to, record->harm);
 }
 
 int record_restore(struct record *record, struct cursor *from)
@@ -227,7 +227,6 @@ int record_restore(struct record *record, struct cursor *from)
     record->quiet = cursor_u32(from);
     record->innocent = cursor_u32(from);
     record->flaps = cursor_u32(from);
-    record->harm = cursor_u32(from);
     if (from->failed || state > RECORD_FIRING || severity > SEVERITY_CRITICAL ||
         scope > SCOPE_COLUMN || feature > FEATURE_COUNT) {
         return -1;

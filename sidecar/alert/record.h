@@ -29,8 +29,6 @@ struct record {
     uint32_t age, quiet, innocent; /* ticks: all, without members in alarm,
                                       with members but its own series well */
     uint32_t flaps;                /* how often it came back lately */
-    uint32_t harm; /* its cause did harm in the last ticks with traffic: bits,
-                      the latest is the lowest */
 
     /* Of this tick; not saved. */
     uint32_t members, parts[RECORD_SCOPES];

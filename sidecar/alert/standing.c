@@ -8,9 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BAD_INCIDENT                                                           \
-    40.0F /* nearly in alarm: counts when asking who is well                   \
-           */
+/* Evidence of harm that one tick in fifty has by chance: enough to doubt that
+ * a part is well. A part sees less traffic than the whole, and its own alarm
+ * takes longer. */
+#define BAD_INCIDENT 20.0F
 
 int standings_init(struct standings *standings, uint32_t max, struct err *err)
 {
@@ -78,6 +79,7 @@ static void take(struct standing *row, const struct verdict *verdict)
     row->identity = verdict->identity;
     row->alarm = verdict->alarm;
     row->sudden = verdict->sudden;
+    row->harmed = verdict->harmed;
     row->bad = verdict->alarm || verdict->incident >= BAD_INCIDENT;
     row->requests = verdict->aggregate->weight;
     row->observed = row->bad || row->requests > 0;
@@ -90,6 +92,14 @@ static void take(struct standing *row, const struct verdict *verdict)
     row->expected = verdict->expected;
     row->low = verdict->low;
     row->high = verdict->high;
+}
+
+/* A tick without traffic tells nothing, unless it is the harm. */
+static void note_harm(struct standing *row)
+{
+    if (row->requests > 0 || row->harmed) {
+        row->harm = row->harm << 1 | (row->harmed ? 1u : 0u);
+    }
 }
 
 void standings_take(struct standings *standings,
@@ -107,10 +117,11 @@ void standings_take(struct standings *standings,
         take_values(row, batch->scored->batch, i);
         if (!row->alarm) {
             row->owner = STANDING_NONE;
-            row->orphan = 0;
+            row->orphan = row->harm = 0;
             continue;
         }
         standings->alarms++;
+        note_harm(row);
         if (row->owner == STANDING_NONE) {
             standings->orphans++;
             row->orphan++;

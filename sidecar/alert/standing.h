@@ -13,10 +13,13 @@
 struct standing {
     const struct identity *identity; /* NULL: the slot is free */
     bool alarm, sudden;
+    bool harmed;     /* in alarm, for what is seen in this very tick */
     bool bad;        /* in alarm, or harmed enough to be on its way there */
     bool observed;   /* it had traffic, or is in alarm */
     uint32_t owner;  /* index of the alert that explains it; STANDING_NONE */
     uint32_t orphan; /* ticks in alarm that no alert explains */
+    uint32_t harm;   /* a bit for each tick in alarm that had traffic, the
+                        latest the lowest: did it do harm? */
     uint64_t since;
     enum feature feature;
     unsigned column;

@@ -65,9 +65,9 @@ static double usual_share(const struct baseline *b, const struct effect *effect)
                 SHARE_MIN);
 }
 
-static bool share_harms(const struct effect *effect, double share, double usual)
+static bool matters(const struct effect *effect, double value, double usual)
 {
-    return share >= usual + effect->add && share >= usual * effect->times;
+    return value >= usual + effect->add && value >= usual * effect->times;
 }
 
 static double deviance(double bad, double usual)
@@ -80,7 +80,7 @@ static void weigh_share(struct finding *found, const struct effect *effect,
 {
     double nats = all > 0 ? deviance(bad, all * usual) : 0;
     bool harmful =
-        bad >= BAD_MIN && all > 0 && share_harms(effect, bad / all, usual);
+        bad >= BAD_MIN && all > 0 && matters(effect, bad / all, usual);
 
     if ((harmful && !found->harmful) ||
         (harmful == found->harmful && nats > (double)found->nats)) {
@@ -136,11 +136,13 @@ static struct finding look_share(struct baseline *b, enum feature feature,
     b->slow = (float)((double)b->slow * (1 - SLOW) + bad);
     b->slow_all = (float)((double)b->slow_all * (1 - SLOW) + all);
     notice_end(b, bad, all);
+    weigh_share(&found, effect, bad, all, usual);
     weigh_share(&found, effect, (double)b->fast, (double)b->fast_all, usual);
     weigh_share(&found, effect, (double)b->slow, (double)b->slow_all, usual);
     if (!look->frozen && all > 0) {
         learn_share(b, bad, all, usual);
     }
+    found.now = all > 0 && matters(effect, bad / all, usual);
     found.expected = (float)(misses ? 1 - usual : usual);
     found.low =
         misses ? (float)fmax(
@@ -204,7 +206,7 @@ static bool level_harms(const struct baseline *b, const struct effect *effect)
     double usual = exp((double)b->level) - effect->floor;
     double now = exp((double)b->level + (double)b->fast_all) - effect->floor;
 
-    return now >= usual + effect->add && now >= usual * effect->times;
+    return matters(effect, now, usual);
 }
 
 static struct finding look_level(struct baseline *b, enum feature feature,
@@ -231,6 +233,8 @@ static struct finding look_level(struct baseline *b, enum feature feature,
         most = fmax(most, (double)b->slow / SLOW_DEVIATION);
         found.nats = (float)(most > 0 ? most * most / 2 : 0);
         found.harmful = level_harms(b, effect);
+        found.now =
+            matters(effect, look->value, exp((double)b->level) - effect->floor);
     }
     if (!look->frozen) {
         learn_level(b, distance, spread);

@@ -36,6 +36,7 @@ struct look {
 struct finding {
     float nats;
     bool harmful; /* the effect is large enough to matter */
+    bool now;     /* and so it is by this tick alone, without memory */
     float expected, low, high;
 };
 

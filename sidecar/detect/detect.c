@@ -293,7 +293,7 @@ static void hear_columns(struct detect *detect, struct trial *trial)
     sight->observed = !isnan(trial->sticks_out);
     sight->harmful =
         sight->observed && trial->sticks_out >= fmax(bar, STICKS_OUT);
-    sight->harming = 1u << (sight->column % 32);
+    sight->harming = sight->now = 1u << (sight->column % 32);
     if (sight->observed && !detect->subjects[trial->slot].alarm.on) {
         tail_learn(detect->news, trial->slot, trial->news.surprise,
                    tail_value(detect->news, trial->slot, trial->rate));
@@ -408,6 +408,7 @@ static void give_verdict(struct detect *detect, const struct trial *trial,
         .tail = trial->chance,
         .alarm = alarm->on,
         .sudden = alarm->on && alarm->sudden,
+        .harmed = alarm->on && (alarm->columns & trial->sight.now) != 0,
         .since = alarm->on ? alarm->since : 0,
         .feature = FEATURE_COUNT,
         .observed = NAN,

@@ -41,6 +41,7 @@ struct verdict {
     double tail;          /* calibrated probability of evidence this strong */
     bool alarm;           /* in alarm, after hysteresis */
     bool sudden;          /* overwhelming: needs no second tick */
+    bool harmed;          /* what the alarm is about is seen in this tick */
     uint64_t since;       /* us: the tick in which the alarm began */
     enum feature feature; /* that tells most; FEATURE_COUNT if none */
     unsigned column;      /* of it, in the batch */

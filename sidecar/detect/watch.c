@@ -115,6 +115,7 @@ static void consider(struct sight *sight, uint32_t column)
     double nats = (double)found->nats;
 
     sight->loudest = fmax(sight->loudest, nats);
+    sight->now |= found->now ? 1u << column : 0;
     if (!found->harmful || nats < CERTAIN) {
         return;
     }
@@ -144,6 +145,7 @@ static struct finding look_silence(struct watch *watch,
     struct finding found = {
         .nats = silent.harmful ? silent.nats : 0,
         .harmful = silent.harmful,
+        .now = silent.harmful,
         .expected = usual,
         .low = usual / 50,
         .high = NAN,
@@ -180,7 +182,7 @@ void watch_look(struct watch *watch, const struct watch_options *options,
                 baseline_look(&watch->baselines[feature], feature, &look);
         }
         if (!busy) {
-            sight->findings[i].harmful = false;
+            sight->findings[i].harmful = sight->findings[i].now = false;
             sight->findings[i].nats = 0;
         }
         consider(sight, i);

@@ -31,6 +31,7 @@ struct sight {
     double loudest;   /* of any column, whether it matters or not */
     uint32_t column;  /* of `nats`; WATCH_NONE if none */
     uint32_t harming; /* mask of columns that do harm */
+    uint32_t now;     /* mask of those that matter by this tick alone */
     struct finding findings[FEATURES_COLUMNS_MAX];
 };
 

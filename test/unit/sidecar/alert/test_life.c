@@ -62,6 +62,42 @@ START_TEST(ticks_without_traffic_do_not_tell_whether_it_lasts)
 }
 END_TEST
 
+/* In the first tick of a fault not all of it is in alarm yet. */
+START_TEST(who_is_first_in_alarm_is_not_to_blame)
+{
+    struct town *town = town_create();
+
+    town_alarm(town, peer);
+    town_run(town, 1);
+    town_alarm(town, "upstream=shop");
+    town_run(town, 5);
+    ck_assert_uint_eq(town_count(town, "resolved"), 0);
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    ck_assert_str_eq(town_first(town, "firing")->labels,
+                     "cloud_provider=aws,cloud_region=us-east-1,upstream=shop");
+    town_free(town);
+}
+END_TEST
+
+/* A stall of one tick: what is told must still be so when it is told. */
+START_TEST(slowness_that_is_over_is_not_told)
+{
+    static const char *const route = "server=www,route=/pay";
+    struct town *town = town_create();
+
+    town_set(town, route, FEATURE_LATENCY_P95, true);
+    town->series[town_find(town, route)].verdict.sudden = true;
+    town_run(town, 1);
+    set_well(town, route, true);
+    town_run(town, 5);
+    ck_assert_uint_eq(town_count(town, "firing"), 0);
+    set_well(town, route, false);
+    town_run(town, 1);
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    town_free(town);
+}
+END_TEST
+
 START_TEST(what_clients_see_need_not_last)
 {
     struct town *town = town_create();
@@ -89,6 +125,8 @@ int main(void)
     tcase_add_test(tcase, what_a_retry_hides_must_last);
     tcase_add_test(tcase, a_peer_that_is_gone_is_told_in_three_ticks);
     tcase_add_test(tcase, ticks_without_traffic_do_not_tell_whether_it_lasts);
+    tcase_add_test(tcase, who_is_first_in_alarm_is_not_to_blame);
+    tcase_add_test(tcase, slowness_that_is_over_is_not_told);
     tcase_add_test(tcase, what_clients_see_need_not_last);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -37,7 +37,7 @@ struct town_series {
     char labels[512];
     struct verdict verdict;
     bool in_use;
-    bool well; /* no errors in this tick, although in alarm for them */
+    bool well; /* in alarm for what was, not for what is */
 };
 
 struct town {
@@ -293,10 +293,13 @@ static inline void town_tick(struct town *town)
             continue;
         }
         x[0] = 20;
-        x[1] = series->well || verdict->feature != FEATURE_ERRORS ? 0 : 0.3F;
+        x[1] = 0;
         x[2] = verdict->alarm ? 0.812F : 0.1F;
         verdict->identity = &series->identity;
         verdict->aggregate = &series->aggregate;
+        verdict->harmed =
+            verdict->alarm && !series->well &&
+            (verdict->feature == FEATURE_RATE || series->aggregate.weight > 0);
         verdict->observed = x[verdict->column];
         verdict->expected = 0.11F;
         verdict->low = 0.095F;
