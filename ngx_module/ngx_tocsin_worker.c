@@ -23,6 +23,7 @@ static void ngx_tocsin_settle(ngx_tocsin_worker_t *w);
 static void ngx_tocsin_tick_handler(ngx_event_t *ev);
 static void ngx_tocsin_adopt(ngx_tocsin_worker_t *w);
 static void ngx_tocsin_drain(ngx_tocsin_worker_t *w);
+static void ngx_tocsin_give_up(ngx_tocsin_worker_t *w);
 static ngx_uint_t ngx_tocsin_succeeded(ngx_tocsin_worker_t *w);
 
 
@@ -344,7 +345,7 @@ ngx_tocsin_exit_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf)
     if (w->own.slot) {
 
         if (!ngx_tocsin_succeeded(w)) {
-            tocsin_ring_clear(&w->own.ring, NGX_TOCSIN_DROP_SHUTDOWN);
+            ngx_tocsin_give_up(w);
         }
 
         ngx_tocsin_slot_release(w->own.slot);
@@ -360,6 +361,21 @@ ngx_tocsin_exit_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf)
     if (w->flush.timer_set) {
         ngx_del_timer(&w->flush);
     }
+}
+
+
+/* the counters may go with the master: the log tells, too */
+
+static void
+ngx_tocsin_give_up(ngx_tocsin_worker_t *w)
+{
+    if (w->own.ring.now.buffered) {
+        ngx_log_error(NGX_LOG_WARN, w->log, 0,
+                      "tocsin: %uL events could not be sent and are dropped",
+                      w->own.ring.now.buffered);
+    }
+
+    tocsin_ring_clear(&w->own.ring, NGX_TOCSIN_DROP_SHUTDOWN);
 }
 
 
