@@ -151,6 +151,13 @@ class Judge:
                 found |= REASONS.get(key, set())
         return found
 
+    def is_of_another(self, fault, seen, shift):
+        """True if it is about another fault that is on, or just was."""
+        return any(
+            self.explains(other, seen) for other in self.scenario.faults
+            if other is not fault
+            and other.at + shift <= seen.t <= other.end + shift + SETTLE)
+
     def verdict(self, fault, alerts, shift=0.0):
         """Judge the alerts of one fault that began at fault.at + shift."""
         start, end = fault.at + shift, fault.end + shift
@@ -159,7 +166,8 @@ class Judge:
             if not start <= seen.t <= end + SETTLE:
                 continue
             if not self.explains(fault, seen):
-                verdict.wrong.append(seen)
+                if not self.is_of_another(fault, seen, shift):
+                    verdict.wrong.append(seen)
                 continue
             if seen.ended is None:
                 verdict.lasting.append(seen)

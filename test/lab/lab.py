@@ -109,7 +109,8 @@ class Run:
                 if alert and alert.ended else None,
                 "others": [seen.name for seen in self.watcher.seen
                            if fault.at <= seen.t <= fault.end + 20
-                           and seen is not alert],
+                           and seen is not alert
+                           and self.judge.explains(fault, seen)],
                 "wrong": [seen.name for seen in verdict.wrong],
             })
         return {

@@ -88,6 +88,20 @@ def test_false_alarms_are_those_outside_of_faults(judge):
     assert judge.false_alarms([early, during, late]) == [early, late]
 
 
+def test_two_faults_at_once_are_not_each_others_mistakes():
+    scenario = Scenario.load(LAB / "scenarios" / "two_clouds.yaml")
+    judge = Judge(scenario, scenario.peers(lambda route: 9000 + route))
+    azure, gcp = (
+        seen(64, {"cloud_provider": cloud, "cloud_region": region})
+        for cloud, region in (("azure", "eastus"), ("gcp", "europe-west4")))
+    well = seen(64, {"cloud_provider": "aws"})
+    for fault in scenario.faults:
+        verdict = judge.verdict(fault, [azure, gcp, well])
+        assert verdict.wrong == [well]
+    early = seen(61, gcp.labels)  # the second fault has not begun
+    assert judge.verdict(scenario.faults[0], [early]).wrong == [early]
+
+
 def test_faults_come_in_phases(scenario):
     peer = next(p for p in scenario.peers(lambda route: 1)
                 if p.region == "europe-west4")
