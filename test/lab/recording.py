@@ -1,14 +1,13 @@
 """Recordings of scenarios: events as they came, and what was broken when.
 
-A recording is two files: NAME.events.xz, what `tocsin tail --record` wrote,
-and NAME.labels.json: the scenario, when its load began, the ports of its
-services. Played again it is judged as a living scenario is, in seconds, and
-always the same.
+A recording is two files: NAME.events, what `tocsin tail --record` wrote,
+packed (pack.py), and NAME.labels.json: the scenario, when its load began, the
+ports of its services. Played again it is judged as a living scenario is, in
+seconds, and always the same.
 """
 
 import calendar
 import json
-import lzma
 import pathlib
 import signal
 import subprocess
@@ -17,9 +16,10 @@ import time
 
 from harness import MODEL, TOCSIN, tocsin
 from judge import Seen
+from pack import pack, unpack
 from scenario import Scenario
 
-EVENTS, LABELS = ".events.xz", ".labels.json"
+EVENTS, LABELS = ".events", ".labels.json"
 BACK = 60  # seconds: what came before the recorder
 
 
@@ -45,11 +45,8 @@ class Recorder:
                   "seconds": round(seconds, 1), "ports": self.stack.ports}
         stem.with_name(stem.name + LABELS).write_text(
             json.dumps(labels, indent=1) + "\n")
-        with lzma.open(stem.with_name(stem.name + EVENTS), "wb",
-                       preset=1) as packed:
-            with open(self.path, "rb") as events:
-                while piece := events.read(1 << 20):
-                    packed.write(piece)
+        stem.with_name(stem.name + EVENTS).write_bytes(
+            pack(self.path.read_bytes()))
 
 
 def epoch(text):
@@ -77,8 +74,7 @@ class Recording:
         with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as name:
             events, model = (pathlib.Path(name) / part
                              for part in ("events", "model.pt"))
-            events.write_bytes(lzma.decompress(
-                self._file(EVENTS).read_bytes()))
+            events.write_bytes(unpack(self._file(EVENTS).read_bytes()))
             model.write_bytes(MODEL.read_bytes())
             model.chmod(0o600)
             done = tocsin("backtest", "--replay", events, "--model", model,
