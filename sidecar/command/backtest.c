@@ -79,6 +79,8 @@ static int start_group(struct backtest *backtest, struct group *group,
 {
     const struct model_shape *shape = backtest->options.shape;
     struct scorer_sink sink = {group, on_scored};
+    struct scorer_options scoring = {
+        .columns = group->columns, .max = ABREAST, .band = true};
     size_t past = (size_t)shape->lag_count * group->columns;
     size_t season = (size_t)shape->season_count * shape->season_feature_count;
     struct model *copy = model_copy(backtest->model, err);
@@ -86,9 +88,8 @@ static int start_group(struct backtest *backtest, struct group *group,
     if (copy == NULL) {
         return -1;
     }
-    group->scorer = scorer_create(copy, group->columns, ABREAST, sink, err);
+    group->scorer = scorer_create(copy, &scoring, sink, err);
     if (group->scorer == NULL) {
-        model_free(copy);
         return -1;
     }
     group->x = calloc(ABREAST, group->columns * sizeof(float));

@@ -332,6 +332,7 @@ static int make_rooms(struct pipeline *pipeline, struct err *err)
         .max = max,
     };
     struct alert_options alert = {.tick = config->series_tick, .max = max};
+    struct scorer_options scoring = {.max = max};
     struct model *model = load_model(config, err);
     const struct model_shape *shape;
 
@@ -340,10 +341,9 @@ static int make_rooms(struct pipeline *pipeline, struct err *err)
     }
     shape = model_describe(model);
     make_fingerprint(pipeline, shape);
-    pipeline->scorer =
-        scorer_create(model, shape->feature_count, max, scored, err);
+    scoring.columns = shape->feature_count;
+    pipeline->scorer = scorer_create(model, &scoring, scored, err);
     if (pipeline->scorer == NULL) {
-        model_free(model);
         return -1;
     }
     pipeline->features = make_features(pipeline, shape, err);

@@ -369,7 +369,7 @@ static void tell_feature(const struct trial *trial, uint32_t column,
         verdict->expected = found->expected;
         verdict->low = found->low;
         verdict->high = found->high;
-    } else {
+    } else if (scored->expected != NULL) {
         verdict->expected = scored->expected[at];
         verdict->low = scored->low[at];
         verdict->high = scored->high[at];

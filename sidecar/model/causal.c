@@ -8,16 +8,9 @@
  */
 #include "causal.h"
 
-#include <math.h>
-#include <stdint.h>
 #include <string.h>
 
-#define LANES 16
-#define STAGE static inline __attribute__((always_inline)) void
-#define SMALL static inline __attribute__((always_inline)) float
-#define EACH(i) for (unsigned i = 0; i < LANES; i++)
-
-typedef float lanes[LANES];
+#include "lanes.h"
 
 /* Channels of the state of one column. */
 enum {
@@ -53,7 +46,8 @@ enum {
 
 /* One column of LANES rows. */
 struct work {
-    lanes x, seen; /* seen: 1 or 0; x is 0 where it is not */
+    float *state[LANES]; /* where a row's is; of all columns */
+    lanes x, seen;       /* seen: 1 or 0; x is 0 where it is not */
     lanes old[CAUSAL_COLUMN], new[CAUSAL_COLUMN];
     lanes bins[CAUSAL_SEASONS], kept[CAUSAL_SEASON];
     lanes inputs[CAUSAL_INPUTS], facts[CAUSAL_FACTS];
@@ -66,84 +60,39 @@ struct work {
     lanes spread[4], distance[4], width[2];
 };
 
-SMALL larger(float a, float b)
-{
-    return a > b ? a : b;
-}
-
-SMALL smaller(float a, float b)
-{
-    return a < b ? a : b;
-}
-
-SMALL between(float x, float low, float high)
-{
-    return smaller(larger(x, low), high);
-}
-
-/* Of a and b the larger that is there: NaN only if neither is. */
-SMALL larger_there(float a, float b)
-{
-    return b != b || a > b ? a : b;
-}
-
-SMALL smaller_there(float a, float b)
-{
-    return b != b || a < b ? a : b;
-}
-
-/* The natural logarithm of a normal positive number: x = 2^e m with m around
- * 1, log m = 2 atanh((m - 1) / (m + 1)). Absolute error below 2e-7 (e + 1). */
-SMALL logarithm(float x)
-{
-    int32_t bits, exponent;
-    float m, s, t;
-
-    memcpy(&bits, &x, sizeof(bits));
-    exponent = (bits - 0x3f3504f3) >> 23; /* of sqrt(1/2) .. sqrt(2) */
-    bits -= exponent * (1 << 23);
-    memcpy(&m, &bits, sizeof(m));
-    s = (m - 1.f) / (m + 1.f);
-    t = s * s;
-    t = ((t * (1.f / 9) + 1.f / 7) * t + 1.f / 5) * t + 1.f / 3;
-    s += s;
-    return (float)exponent * 0.693147181f + (s + s * (t * (s * s * .25f)));
-}
-
-SMALL asinh_of(float x)
-{
-    float a = fabsf(x);
-    float sum = a > 1e9f ? a + a : a + sqrtf(a * a + 1.f);
-
-    return copysignf(logarithm(sum), x);
-}
-
-/* Linear up to 3, logarithmic beyond. */
-SMALL squash(float z)
-{
-    float a = fabsf(z), over = larger(a - 3.f, 0.f);
-
-    return copysignf(a - over + logarithm(1.f + over), z);
-}
-
 /* ------------------------------------------------------------ in and out */
+
+/* Lanes beyond the rows read the first row's state, and nothing of theirs is
+ * stored. */
+STAGE place(struct work *w, const struct causal_step *in, size_t row,
+            unsigned rows)
+{
+    size_t S = causal_state(in->columns, in->season_columns);
+
+    EACH(i)
+    {
+        size_t at = i < rows ? row + i : row;
+
+        w->state[i] = in->state + (in->slots != NULL ? in->slots[at] : at) * S;
+    }
+}
 
 STAGE load(struct work *w, const struct causal_step *in, size_t row,
            unsigned rows, unsigned f)
 {
-    size_t F = in->columns, S = causal_state(in->columns, in->season_columns);
-    const float *s = in->state + row * S + f;
-    float x;
-    unsigned i;
+    size_t F = in->columns;
 
-    for (i = 0; i < LANES; i++) {
-        x = i < rows ? in->x[(row + i) * F + f] : NAN;
+    EACH(i)
+    {
+        float x = i < rows ? in->x[(row + i) * F + f] : NAN;
+
         w->seen[i] = x - x == 0.f ? 1.f : 0.f;
         w->x[i] = x - x == 0.f ? between(x, -1e15f, 1e15f) : 0.f;
     }
     for (unsigned c = 0; c < CAUSAL_COLUMN; c++) {
-        for (i = 0; i < LANES; i++) {
-            w->old[c][i] = i < rows ? s[i * S + c * F] : 0.f;
+        EACH(i)
+        {
+            w->old[c][i] = w->state[i][c * F + f];
         }
     }
 }
@@ -151,39 +100,36 @@ STAGE load(struct work *w, const struct causal_step *in, size_t row,
 STAGE load_seasons(struct work *w, const struct causal_step *in, size_t row,
                    unsigned rows, unsigned f)
 {
-    size_t Q = in->season_columns, S = causal_state(in->columns, (unsigned)Q);
-    const float *s = in->state + row * S + in->columns * CAUSAL_COLUMN + f;
+    size_t Q = in->season_columns, kept = in->columns * CAUSAL_COLUMN + f;
     const float *bins = in->season + row * CAUSAL_SEASONS * Q + f;
-    unsigned i;
-    float x;
 
-    for (i = 0; i < LANES; i++) {
+    EACH(i)
+    {
         for (unsigned c = 0; c < CAUSAL_SEASONS; c++) {
-            x = i < rows ? bins[(i * CAUSAL_SEASONS + c) * Q] : NAN;
+            float x = i < rows ? bins[(i * CAUSAL_SEASONS + c) * Q] : NAN;
+
             w->bins[c][i] = x - x == 0.f ? between(x, -1e15f, 1e15f) : NAN;
         }
         for (unsigned c = 0; c < CAUSAL_SEASON; c++) {
-            w->kept[c][i] = i < rows ? s[i * S + c * Q] : 0.f;
+            w->kept[c][i] = w->state[i][kept + c * Q];
         }
     }
 }
 
 STAGE store_state(const struct work *w, const struct causal_step *in,
-                  size_t row, unsigned rows, unsigned f)
+                  unsigned rows, unsigned f)
 {
     size_t F = in->columns, Q = in->season_columns;
-    size_t S = causal_state(in->columns, in->season_columns);
-    float *s = in->state + row * S + f;
+    size_t kept = F * CAUSAL_COLUMN + f;
 
-    for (unsigned c = 0; c < CAUSAL_COLUMN; c++) {
-        for (unsigned i = 0; i < rows; i++) {
-            s[i * S + c * F] = w->seen[i] > 0.f ? w->new[c][i] : w->old[c][i];
+    for (unsigned i = 0; i < rows; i++) {
+        float *s = w->state[i];
+
+        for (unsigned c = 0; c < CAUSAL_COLUMN; c++) {
+            s[c * F + f] = w->seen[i] > 0.f ? w->new[c][i] : w->old[c][i];
         }
-    }
-    s += F * CAUSAL_COLUMN;
-    for (unsigned c = 0; f < Q && c < CAUSAL_SEASON; c++) {
-        for (unsigned i = 0; i < rows; i++) {
-            s[i * S + c * Q] = w->kept[c][i];
+        for (unsigned c = 0; f < Q && c < CAUSAL_SEASON; c++) {
+            s[kept + c * Q] = w->kept[c][i];
         }
     }
 }
@@ -192,11 +138,8 @@ STAGE store_channels(float *to, const lanes *from, unsigned channels,
                      size_t stride, unsigned rows)
 {
     for (unsigned c = 0; c < channels; c++) {
-        if (rows == LANES) {
-            memcpy(to + c * stride, from[c], sizeof(lanes));
-        } else {
-            memcpy(to + c * stride, from[c], rows * sizeof(float));
-        }
+        memcpy(to + c * stride, from[c],
+               rows == LANES ? sizeof(lanes) : rows * sizeof(float));
     }
 }
 
@@ -206,11 +149,14 @@ STAGE store(const struct work *w, const struct causal_step *out, size_t row,
     size_t at = f * out->batch + row, stride = out->columns * out->batch;
 
     store_channels(out->inputs + at, w->inputs, CAUSAL_INPUTS, stride, rows);
+    store_channels(out->novelty + at, &w->novelty, 1, stride, rows);
+    if (out->facts == NULL) {
+        return;
+    }
     store_channels(out->facts + at, w->facts, CAUSAL_FACTS, stride, rows);
     store_channels(out->candidates + at, w->candidates, CAUSAL_CANDIDATES,
                    stride, rows);
     store_channels(out->scale + at, &w->scale, 1, stride, rows);
-    store_channels(out->novelty + at, &w->novelty, 1, stride, rows);
     store_channels(out->lowest + at, &w->old[LOW], 1, stride, rows);
 }
 
@@ -529,6 +475,7 @@ STAGE all_columns(const struct causal_step *step, size_t row, unsigned rows)
 {
     struct work w;
 
+    place(&w, step, row, rows);
     for (unsigned f = 0; f < step->columns; f++) {
         load(&w, step, row, rows, f);
         begin(&w, step->floor[f]);
@@ -543,9 +490,11 @@ STAGE all_columns(const struct causal_step *step, size_t row, unsigned rows)
         } else {
             without_seasons(&w);
         }
-        facts(&w);
+        if (step->facts != NULL) {
+            facts(&w);
+        }
         finish_inputs(&w);
-        store_state(&w, step, row, rows, f);
+        store_state(&w, step, rows, f);
         store(&w, step, row, rows, f);
     }
 }
@@ -571,16 +520,20 @@ size_t causal_state(unsigned columns, unsigned season_columns)
            (size_t)season_columns * CAUSAL_SEASON;
 }
 
-void causal_results(struct causal_step *step, float *memory)
+void causal_results(struct causal_step *step, float *memory, bool band)
 {
     size_t area = step->columns * step->batch;
 
     step->inputs = memory;
-    step->facts = step->inputs + area * CAUSAL_INPUTS;
+    step->novelty = step->inputs + area * CAUSAL_INPUTS;
+    if (!band) {
+        step->facts = step->candidates = step->scale = step->lowest = NULL;
+        return;
+    }
+    step->facts = step->novelty + area;
     step->candidates = step->facts + area * CAUSAL_FACTS;
     step->scale = step->candidates + area * CAUSAL_CANDIDATES;
-    step->novelty = step->scale + area;
-    step->lowest = step->novelty + area;
+    step->lowest = step->scale + area;
 }
 
 void causal_step(const struct causal_step *step)

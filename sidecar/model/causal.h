@@ -8,7 +8,9 @@
 #ifndef TOCSIN_CAUSAL_H
 #define TOCSIN_CAUSAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CAUSAL_NAME "causal-1"
 
@@ -30,20 +32,22 @@ struct causal_step {
     const float *floor;      /* [F]: the least spread of a column */
     const float *x;          /* [B][F], NaN: not observed */
     const float *season;     /* [B][CAUSAL_SEASONS][Q] */
-    float *state;            /* [B][S], in and out */
+    float *state;            /* [slots][S], in and out */
+    const uint32_t *slots;   /* [B]: where each row's is; NULL: at 0, 1, 2... */
     float *inputs;           /* [CAUSAL_INPUTS][F][B] */
-    float *facts;            /* [CAUSAL_FACTS][F][B] */
-    float *candidates;       /* [CAUSAL_CANDIDATES][F][B], NaN: not there */
-    float *scale;            /* [F][B]: the unit of facts and of the band */
     float *novelty;          /* [F][B]: distance beyond all seen before */
-    float *lowest;           /* [F][B]: the least seen before */
+    /* Of the band; all NULL: not wanted. */
+    float *facts;      /* [CAUSAL_FACTS][F][B] */
+    float *candidates; /* [CAUSAL_CANDIDATES][F][B], NaN: not there */
+    float *scale;      /* [F][B]: the unit of facts and of the band */
+    float *lowest;     /* [F][B]: the least seen before */
 };
 
 /* S of a state. */
 size_t causal_state(unsigned columns, unsigned season_columns);
 
 /* Lays the results out in memory of CAUSAL_WIDTH * F * B floats. */
-void causal_results(struct causal_step *step, float *memory);
+void causal_results(struct causal_step *step, float *memory, bool band);
 
 void causal_step(const struct causal_step *step);
 

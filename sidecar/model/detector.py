@@ -6,10 +6,13 @@
     loss(x[B,T,F], past[B,T,K,F], season[B,T,P,Q]) -> scalar
 
     statistics = 'causal-1', floor(F) -> [F,1],
-    judge(x, what Statistics of causal.py returns but s') -> as step, but s'
+    judge(x, inputs, novelty) -> evidence
+    band(facts, candidates, scale, lowest) -> (expected, low, high)
+    of what Statistics of causal.py returns
 
-A host that knows the statistics of that name computes them itself (causal.c)
-and calls judge; step, which does both, is what they must agree with.
+A host that knows the statistics of that name computes them itself (causal.c),
+calls judge, and band where somebody wants it; step, which does it all, is what
+they must agree with.
 
 expected, low and high are for the very x of the step, known before it.
 
@@ -59,6 +62,12 @@ KINDS = [
 SHARES = ('errors', 'client_errors', 'local_errors', 'cache_hits')
 ROWS = ['logit_a', 'logit_b', 'z150', 'novelty', 'drift', 'roughness', 'column']
 WARM_UP = 32         # ticks of a window that are not judged
+
+
+def farthest(a: Tensor) -> Tensor:
+    """Of each column of a the entry farthest from 0, signed."""
+    most, least = a.amax(0, True), a.amin(0, True)
+    return torch.where(most >= -least, most, least)
 
 
 class Detector(nn.Module):
@@ -115,25 +124,20 @@ class Detector(nn.Module):
              ) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         inputs, facts, candidates, scale, novelty, lowest, s2 = \
             self.causal(x, season, s, self.floor(x.shape[1]))
-        expected, low, high, told = self.judge(
-            x, inputs, facts, candidates, scale, novelty, lowest)
+        told = self.judge(x, inputs, novelty)
+        expected, low, high = self.band(facts, candidates, scale, lowest)
         return expected, low, high, told, s2
 
     @torch.jit.export
-    def judge(self, x: Tensor, inputs: Tensor, facts: Tensor,
-              candidates: Tensor, scale: Tensor, novelty: Tensor,
-              lowest: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What a step tells, from the statistics of its x."""
+    def judge(self, x: Tensor, inputs: Tensor, novelty: Tensor) -> Tensor:
+        """The evidence, from the statistics of x."""
         F = x.shape[1]
         seen = ((x - x) == self.zero).t().to(x.dtype).contiguous()
         own, joint = self.network.evidence(inputs, seen, True)
-        expected, low, high = self.network.band(facts, candidates, scale, True)
-        low = torch.where(lowest >= self.zero, low.clamp(min=0.), low)
         z, rough = inputs[self.z150], inputs[self.volatility]
         drift = torch.where(inputs[self.has_days] > self.zero,
                             inputs[self.from_days], inputs[self.z_log])
         if F == self.kinds:
-            high = torch.minimum(high, torch.maximum(self.tops, expected))
             z_hurts = torch.maximum(z * self.rises, z * self.drops)
             novel = torch.maximum(novelty * self.rises, novelty * self.drops)
             drift = torch.maximum(drift * self.rises, drift * self.drops)
@@ -143,15 +147,24 @@ class Detector(nn.Module):
         away = (seen - self.one) * self.hundred
         told = torch.cat([
             joint, z_hurts.amax(0, True), (novel + away).amax(0, True),
-            drift.gather(0, drift.abs().argmax(0, True)),
-            rough.gather(0, rough.abs().argmax(0, True)),
+            farthest(drift), farthest(rough),
             (own[1] + z_hurts + away).argmax(0, True).to(x.dtype),
             own[0] + z.abs()])
         rows = seen.amax(0, keepdim=True).expand(self.rows, -1)
         told = torch.where(torch.cat([rows, seen]) > self.zero, told, self.nan)
+        return told.t().contiguous()
+
+    @torch.jit.export
+    def band(self, facts: Tensor, candidates: Tensor, scale: Tensor,
+             lowest: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """What was expected of an x, and between which ends."""
+        expected, low, high = self.network.band(facts, candidates, scale, True)
+        low = torch.where(lowest >= self.zero, low.clamp(min=0.), low)
+        if scale.shape[0] == self.kinds:
+            high = torch.minimum(high, torch.maximum(self.tops, expected))
         return (expected.t().contiguous(),
                 torch.minimum(low, expected).t().contiguous(),
-                high.t().contiguous(), told.t().contiguous())
+                high.t().contiguous())
 
     @torch.jit.export
     def loss(self, x: Tensor, past: Tensor, season: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 /*
  * The C face of libtorch: one TorchScript module that keeps Tocsin's contract.
- * No exception leaves it. model_torch.cpp implements it; model_stub.c does for
- * builds without libtorch (MODEL=stub), where every load is refused.
+ * No exception leaves it. model_torch.cpp and model_step.cpp implement it;
+ * model_stub.c does for builds without libtorch (MODEL=stub), where every load
+ * is refused.
  *
  * The contract of the module (see export.py, which is its reference):
  *   attributes  version: str, features: List[str], season_features: List[str]
@@ -20,9 +21,9 @@
  * A module may name statistics that the host computes itself (causal.h):
  *   attribute   statistics: str = "causal-1"
  *   floor(F: int) -> [F,1]    the least spread of each column
- *   judge(x[B,F], inputs, facts, candidates, scale, novelty, lowest)
- *       -> as step, without s'
- * Then judge serves instead of step, which must tell the same.
+ *   judge(x[B,F], inputs, novelty) -> evidence[B,E]
+ *   band(facts, candidates, scale, lowest) -> (expected[B,F], low, high)
+ * Then these two serve instead of step, which must tell the same.
  *
  * A handle may be used by one thread at a time; copies are independent.
  */
@@ -74,8 +75,9 @@ struct model_step {
     unsigned state_size;            /* S */
     const float *x, *past, *season; /* in */
     float *state;                   /* in and out */
-    float *expected, *low, *high;   /* out: [B][F] each */
-    float *evidence;                /* out: [B][E] */
+    const uint32_t *slots; /* [B]: where in state a row's is; NULL: in order */
+    float *expected, *low, *high; /* out: [B][F] each; NULL: not wanted */
+    float *evidence;              /* out: [B][E] */
 };
 
 int model_step(struct model *model, const struct model_step *step,

@@ -12,8 +12,8 @@ class Step(ctypes.Structure):
     _fields_ = [('batch', ctypes.c_size_t), ('columns', ctypes.c_uint),
                 ('season_columns', ctypes.c_uint)] + [
         (name, ctypes.c_void_p) for name in (
-            'floor', 'x', 'season', 'state', 'inputs', 'facts', 'candidates',
-            'scale', 'novelty', 'lowest')]
+            'floor', 'x', 'season', 'state', 'slots', 'inputs', 'novelty',
+            'facts', 'candidates', 'scale', 'lowest')]
 
 
 class Native:

@@ -20,22 +20,25 @@ BAND = 20
 # The kernels of a matrix product add up in an order that depends on the size
 # of the matrix and on a row's place in it. A product of whole numbers does
 # not: of weights in 1/1024 and inputs up to 16 in 1/32 every partial sum is
-# exact in float32, as long as the weights of a row sum up to 32 at most. So
+# exact in float32, as long as the weights of a row sum up to 32 at most (the
+# bias, which the sum begins with, is rounded to the product's unit). So
 # when the network steps, a series' bits are its own, whoever is scored beside
 # it; when it learns, it uses the weights as they are.
 
 def grid(a: Tensor, exact: bool) -> Tensor:
     """Inputs for layers: in whole 1/32."""
-    return torch.round(a * 32.) if exact else a
+    return (a * 32.).round_() if exact else a
 
 
 def layer(weight: Tensor, bias: Tensor, a: Tensor, exact: bool) -> Tensor:
     """weight [H,C], bias [H,F] or [H,1], a [C,F*B] -> [H,F*B], 0 to 16"""
     H, F = bias.shape
     if exact:
-        h = torch.mm(torch.round(weight * 1024.) / 1024., a).view(H, F, -1)
-        h.add_((bias * 32.)[:, :, None]).clamp_(0., 512.)
-        return h.round_().view(H, a.shape[1])
+        h = (torch.round(bias * 32768.) / 1024.)[:, :, None]
+        h = h.expand(H, F, a.shape[1] // F)
+        h = h.clone(memory_format=torch.contiguous_format).view(H, -1)
+        h.addmm_(torch.round(weight * 1024.) / 1024., a)
+        return h.clamp_(0., 512.).round_()
     h = torch.mm(weight, a).view(H, F, -1)
     return (h + bias[:, :, None]).clamp(0., 16.).view(H, a.shape[1])
 

@@ -1,10 +1,10 @@
 /*
  * The states of all series, and the one batched step a tick that moves them.
  *
- * A state lives at its slot for as long as the series does. For a step the
- * states of a block of rows are gathered side by side, stepped and scattered
- * back; the last block is filled up to a multiple of 64 with rows that nobody
- * observed, because the kernels of small matrices round differently.
+ * A state lives at its slot for as long as the series does, and moves there.
+ * The last block is filled up to a multiple of 64 with rows that nobody
+ * observed, because the kernels of small matrices round differently; their
+ * states are behind those of the series.
  */
 #include "scorer.h"
 
@@ -21,12 +21,13 @@ struct scorer {
     struct scorer_sink sink;
     unsigned columns, state_size, evidence_size;
     uint32_t max;
+    bool band;
 
     float *initial; /* [S] */
-    float *states;  /* [max][S] */
+    float *states;  /* [max + PAD][S] */
     uint32_t *ages; /* [max]; 0: the slot is free */
 
-    float *gathered;          /* [BLOCK][S] */
+    uint32_t slots[SCORER_BLOCK];
     float *x, *past, *season; /* the last block, filled up */
     uint32_t room;            /* rows that the outputs have room for */
     float *expected, *low, *high, *evidence;
@@ -59,25 +60,37 @@ static size_t scorer_season_size(const struct scorer *scorer)
 static int scorer_allocate(struct scorer *scorer, struct err *err)
 {
     scorer->initial = scorer_floats(1, scorer->state_size);
-    scorer->states = scorer_floats(scorer->max, scorer->state_size);
+    scorer->states =
+        scorer_floats((size_t)scorer->max + SCORER_PAD, scorer->state_size);
     scorer->ages = calloc(scorer->max, sizeof(uint32_t));
-    scorer->gathered = scorer_floats(SCORER_BLOCK, scorer->state_size);
     scorer->x = scorer_floats(SCORER_BLOCK, scorer->columns);
     scorer->past = scorer_floats(SCORER_BLOCK, scorer_past_size(scorer));
     scorer->season = scorer_floats(SCORER_BLOCK, scorer_season_size(scorer));
     if (scorer->initial == NULL || scorer->states == NULL ||
-        scorer->ages == NULL || scorer->gathered == NULL || scorer->x == NULL ||
+        scorer->ages == NULL || scorer->x == NULL ||
         scorer->past == NULL || scorer->season == NULL) {
         return err_set(err, ERR_LIMIT, "scorer: out of memory");
     }
     return 0;
 }
 
-struct scorer *scorer_create(struct model *model, unsigned columns,
-                             uint32_t max, struct scorer_sink sink,
-                             struct err *err)
+static float *scorer_state(const struct scorer *scorer, uint32_t slot)
+{
+    return scorer->states + (size_t)slot * scorer->state_size;
+}
+
+static void scorer_begin(struct scorer *scorer, uint32_t slot)
+{
+    memcpy(scorer_state(scorer, slot), scorer->initial,
+           scorer->state_size * sizeof(float));
+}
+
+struct scorer *scorer_create(struct model *model,
+                             const struct scorer_options *options,
+                             struct scorer_sink sink, struct err *err)
 {
     struct scorer *scorer;
+    uint32_t i;
 
     scorer = calloc(1, sizeof(*scorer));
     if (scorer == NULL) {
@@ -86,15 +99,20 @@ struct scorer *scorer_create(struct model *model, unsigned columns,
         return NULL;
     }
     scorer->model = model;
-    scorer->columns = columns;
-    scorer->max = max;
+    scorer->columns = options->columns;
+    scorer->max = options->max;
+    scorer->band = options->band;
     scorer->sink = sink;
-    if (columns == 0 || max == 0) {
+    if (scorer->columns == 0 || scorer->max == 0) {
         err_set(err, ERR_USAGE, "scorer: no columns or no series");
-    } else if (model_sizes(model, columns, &scorer->state_size,
+    } else if (model_sizes(model, scorer->columns, &scorer->state_size,
                            &scorer->evidence_size, err) == 0 &&
                scorer_allocate(scorer, err) == 0 &&
-               model_initial(model, columns, 1, scorer->initial, err) == 0) {
+               model_initial(model, scorer->columns, 1, scorer->initial, err) ==
+                   0) {
+        for (i = 0; i < SCORER_PAD; i++) {
+            scorer_begin(scorer, scorer->max + i);
+        }
         return scorer;
     }
     scorer_destroy(scorer);
@@ -108,6 +126,8 @@ static void scorer_free_outputs(struct scorer *scorer)
     free(scorer->high);
     free(scorer->evidence);
     free(scorer->row_ages);
+    scorer->expected = scorer->low = scorer->high = scorer->evidence = NULL;
+    scorer->row_ages = NULL;
 }
 
 void scorer_destroy(struct scorer *scorer)
@@ -119,7 +139,6 @@ void scorer_destroy(struct scorer *scorer)
     free(scorer->initial);
     free(scorer->states);
     free(scorer->ages);
-    free(scorer->gathered);
     free(scorer->x);
     free(scorer->past);
     free(scorer->season);
@@ -137,53 +156,52 @@ static int scorer_reserve(struct scorer *scorer, uint32_t rows, struct err *err)
     }
     scorer_free_outputs(scorer);
     scorer->room = 0;
-    scorer->expected = scorer_floats(room, scorer->columns);
-    scorer->low = scorer_floats(room, scorer->columns);
-    scorer->high = scorer_floats(room, scorer->columns);
+    if (scorer->band) {
+        scorer->expected = scorer_floats(room, scorer->columns);
+        scorer->low = scorer_floats(room, scorer->columns);
+        scorer->high = scorer_floats(room, scorer->columns);
+    }
     scorer->evidence = scorer_floats(room, scorer->evidence_size);
     scorer->row_ages = calloc(room, sizeof(uint32_t));
-    if (scorer->expected == NULL || scorer->low == NULL ||
-        scorer->high == NULL || scorer->evidence == NULL ||
-        scorer->row_ages == NULL) {
+    if ((scorer->band && (scorer->expected == NULL || scorer->low == NULL ||
+                          scorer->high == NULL)) ||
+        scorer->evidence == NULL || scorer->row_ages == NULL) {
         return err_set(err, ERR_LIMIT, "scorer: out of memory");
     }
     scorer->room = room;
     return 0;
 }
 
-static void scorer_gather(struct scorer *scorer,
-                          const struct feature_batch *batch, uint32_t at,
-                          uint32_t rows)
+/* Where the states of a block's rows are, of those that fill it up too. */
+static void scorer_find(struct scorer *scorer,
+                        const struct feature_batch *batch, uint32_t at,
+                        uint32_t rows, uint32_t filled)
 {
-    size_t size = scorer->state_size;
     uint32_t i, slot;
 
     for (i = 0; i < rows; i++) {
         slot = batch->rows[at + i].identity->slot;
         if (scorer->ages[slot] == 0) {
-            memcpy(scorer->states + slot * size, scorer->initial,
-                   size * sizeof(float));
+            scorer_begin(scorer, slot);
         }
-        memcpy(scorer->gathered + i * size, scorer->states + slot * size,
-               size * sizeof(float));
+        scorer->slots[i] = slot;
+    }
+    for (; i < filled; i++) {
+        scorer->slots[i] = scorer->max + (i - rows);
     }
 }
 
-static void scorer_scatter(struct scorer *scorer,
-                           const struct feature_batch *batch, uint32_t at,
-                           uint32_t rows)
+static void scorer_grow_older(struct scorer *scorer, uint32_t at, uint32_t rows)
 {
-    size_t size = scorer->state_size;
-    uint32_t i, slot;
+    uint32_t i;
 
     for (i = 0; i < rows; i++) {
-        slot = batch->rows[at + i].identity->slot;
-        memcpy(scorer->states + slot * size, scorer->gathered + i * size,
-               size * sizeof(float));
-        if (scorer->ages[slot] < UINT32_MAX) {
-            scorer->ages[slot]++;
+        uint32_t *age = &scorer->ages[scorer->slots[i]];
+
+        if (*age < UINT32_MAX) {
+            (*age)++;
         }
-        scorer->row_ages[at + i] = scorer->ages[slot];
+        scorer->row_ages[at + i] = *age;
     }
 }
 
@@ -209,8 +227,7 @@ static int scorer_block(struct scorer *scorer,
     size_t columns = scorer->columns;
     size_t past = scorer_past_size(scorer);
     size_t season = scorer_season_size(scorer);
-    size_t state = scorer->state_size;
-    uint32_t i, filled = (rows + SCORER_PAD - 1) / SCORER_PAD * SCORER_PAD;
+    uint32_t filled = (rows + SCORER_PAD - 1) / SCORER_PAD * SCORER_PAD;
     struct model_step step = {
         .batch = filled,
         .columns = scorer->columns,
@@ -218,28 +235,27 @@ static int scorer_block(struct scorer *scorer,
         .x = batch->x + at * columns,
         .past = batch->past + at * past,
         .season = batch->season + at * season,
-        .state = scorer->gathered,
-        .expected = scorer->expected + at * columns,
-        .low = scorer->low + at * columns,
-        .high = scorer->high + at * columns,
+        .state = scorer->states,
+        .slots = scorer->slots,
         .evidence = scorer->evidence + at * scorer->evidence_size,
     };
 
-    scorer_gather(scorer, batch, at, rows);
+    if (scorer->band) {
+        step.expected = scorer->expected + at * columns;
+        step.low = scorer->low + at * columns;
+        step.high = scorer->high + at * columns;
+    }
+    scorer_find(scorer, batch, at, rows, filled);
     if (filled > rows) {
         step.x = scorer_fill(scorer->x, step.x, columns, rows, filled);
         step.past = scorer_fill(scorer->past, step.past, past, rows, filled);
         step.season =
             scorer_fill(scorer->season, step.season, season, rows, filled);
-        for (i = rows; i < filled; i++) {
-            memcpy(scorer->gathered + i * state, scorer->initial,
-                   state * sizeof(float));
-        }
     }
     if (model_step(scorer->model, &step, err) != 0) {
         return -1;
     }
-    scorer_scatter(scorer, batch, at, rows);
+    scorer_grow_older(scorer, at, rows);
     return 0;
 }
 
@@ -382,7 +398,7 @@ void scorer_save(const struct scorer *scorer, struct buf *to)
         if (scorer->ages[slot] > 0) {
             buf_put_u32(to, slot);
             buf_put_u32(to, scorer->ages[slot]);
-            buf_put(to, scorer->states + slot * size, size * sizeof(float));
+            buf_put(to, scorer_state(scorer, slot), size * sizeof(float));
         }
     }
 }
@@ -411,7 +427,7 @@ int scorer_restore(struct scorer *scorer, struct cursor *from, struct err *err)
             return err_set(err, ERR_INPUT, "scorer: state %u of %u is broken",
                            i, count);
         }
-        memcpy(scorer->states + slot * size, state, size * sizeof(float));
+        memcpy(scorer_state(scorer, slot), state, size * sizeof(float));
         scorer->ages[slot] = age;
     }
     return 0;

@@ -1,9 +1,13 @@
 /*
  * One batched step a tick for all series: keeps each slot's state, pads the
- * batch to a multiple of 64, so that neighbours never change a row's bits.
+ * batch to a multiple of 64, so that neighbours never change a row's bits. The
+ * band costs a fifth of the step: whoever knows better what is expected of a
+ * feature does without.
  */
 #ifndef TOCSIN_SCORER_H
 #define TOCSIN_SCORER_H
+
+#include <stdbool.h>
 
 #include "../base/buf.h"
 #include "../features/features.h"
@@ -13,9 +17,15 @@ struct scored_batch {
     const struct feature_batch *batch;
     const struct model_shape *shape;
     unsigned evidence_count;
-    const float *expected, *low, *high; /* [B][F] */
+    const float *expected, *low, *high; /* [B][F]; NULL: no band */
     const float *evidence;              /* [B][E] */
     const uint32_t *age;                /* [B]: ticks since the series began */
+};
+
+struct scorer_options {
+    unsigned columns;
+    uint32_t max; /* slots */
+    bool band;    /* expected, low and high are wanted */
 };
 
 struct scorer_sink {
@@ -25,10 +35,10 @@ struct scorer_sink {
 
 struct scorer;
 
-/* Takes the model over. */
-struct scorer *scorer_create(struct model *model, unsigned columns,
-                             uint32_t max, struct scorer_sink sink,
-                             struct err *err);
+/* Takes the model over, and frees it where it fails. */
+struct scorer *scorer_create(struct model *model,
+                             const struct scorer_options *options,
+                             struct scorer_sink sink, struct err *err);
 void scorer_destroy(struct scorer *scorer);
 
 int scorer_batch(struct scorer *scorer, const struct feature_batch *batch,

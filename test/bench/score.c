@@ -154,6 +154,7 @@ static void make_rooms(const char *path, uint32_t max)
         .tick = TICK,
         .max = max,
     };
+    struct scorer_options scoring = {.max = max};
     struct alert_options tell = {.tick = TICK, .max = max};
     struct err err;
     struct model *model = model_load(path, &err);
@@ -165,7 +166,8 @@ static void make_rooms(const char *path, uint32_t max)
     model_threads(1);
     shape = model_describe(model);
     make_features(shape, max);
-    scorer = scorer_create(model, shape->feature_count, max,
+    scoring.columns = shape->feature_count;
+    scorer = scorer_create(model, &scoring,
                            (struct scorer_sink){NULL, on_scored}, &err);
     detect = detect_create(&judge, shape,
                            (struct detect_sink){NULL, on_verdicts}, &err);

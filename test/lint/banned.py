@@ -38,7 +38,7 @@ TESTS = {"system", "rand"}
 
 def main():
     report = Report("banned functions")
-    for path in files("*.c", "*.h", "*.cpp"):
+    for path in files("*.c", "*.h", "*.[ch]pp"):
         report.seen += 1
         for number, line in enumerate(strip(path.read_text()).split("\n"), 1):
             for match in CALL.finditer(line):

@@ -11,7 +11,7 @@ fi
 sources=("$@")
 if [ ${#sources[@]} -eq 0 ]; then
     mapfile -t sources < <(git ls-files -co --exclude-standard -- \
-        'shared/*.[ch]' 'sidecar/*.[ch]' 'sidecar/*.cpp' 'test/*.[ch]')
+        'shared/*.[ch]' 'sidecar/*.[ch]' 'sidecar/*.[ch]pp' 'test/*.[ch]')
 fi
 clang-format "${mode[@]}" "${sources[@]}"
 echo "format: ${#sources[@]} files, ok"

@@ -37,7 +37,7 @@ def functions(lines):
 def main():
     report = Report("sizes")
     count = 0
-    for path in files("*.c", "*.h", "*.cpp"):
+    for path in files("*.c", "*.h", "*.[ch]pp"):
         text = path.read_text()
         report.seen += 1
         if text.count("\n") > FILE_LINES:

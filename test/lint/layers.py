@@ -105,7 +105,7 @@ def main():
     allowed = allowed_rooms(rooms)
     report = Report("layers: " + " -> ".join(rooms))
     for path in files("shared/*.[ch]", "ngx_module/*.[ch]",
-                      "sidecar/*.[ch]", "sidecar/*.cpp"):
+                      "sidecar/*.[ch]", "sidecar/*.[ch]pp"):
         layer = place(path)
         report.seen += 1
         if layer in ("main", "command"):

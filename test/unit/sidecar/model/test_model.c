@@ -48,7 +48,7 @@ static const struct {
     {"wrong_band", ERR_MODEL, "low is Float[64, 1], not Float[64, 2]"},
     {"doubles", ERR_MODEL, "expected is Double[64, 2], not Float[64, 2]"},
     {"throws", ERR_MODEL, "a step too far"},
-    {"no_judge", ERR_MODEL, "need methods floor() and judge()"},
+    {"no_judge", ERR_MODEL, "need methods floor(), judge() and band()"},
 };
 
 START_TEST(test_load_refuses)
@@ -490,8 +490,8 @@ START_TEST(test_training_changes_the_step)
     float expected[128], low[128], high[128], evidence[192];
     double loss;
 
-    step = (struct model_step){64,    2,        4,   x,    past,    season,
-                               state, expected, low, high, evidence};
+    step = (struct model_step){64,    2,    4,        x,   past, season,
+                               state, NULL, expected, low, high, evidence};
     ck_assert_int_eq(model_step(model, &step, &err), 0);
     ck_assert(expected[0] == 0);
     ck_assert(state[0] == 1);

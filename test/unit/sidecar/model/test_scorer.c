@@ -32,23 +32,32 @@ static void scored(void *ctx, const struct scored_batch *scored)
         memcpy(heard->evidence[slot],
                scored->evidence + i * scored->evidence_count,
                scored->evidence_count * sizeof(float));
-        memcpy(heard->expected[slot], scored->expected + i * COLUMNS,
-               COLUMNS * sizeof(float));
+        if (scored->expected != NULL) {
+            memcpy(heard->expected[slot], scored->expected + i * COLUMNS,
+                   COLUMNS * sizeof(float));
+        }
         heard->age[slot] = scored->age[i];
     }
 }
 
-static struct scorer *start(struct heard *heard, const char *path)
+static struct scorer *start_with(struct heard *heard, const char *path,
+                                 bool band)
 {
     struct scorer_sink sink = {heard, scored};
+    struct scorer_options options = {COLUMNS, MAX, band};
     struct model *model = model_load(path, &err);
     struct scorer *scorer;
 
     ck_assert_msg(model != NULL, "%s", err.message);
     memset(heard, 0, sizeof(*heard));
-    scorer = scorer_create(model, COLUMNS, MAX, sink, &err);
+    scorer = scorer_create(model, &options, sink, &err);
     ck_assert_msg(scorer != NULL, "%s", err.message);
     return scorer;
+}
+
+static struct scorer *start(struct heard *heard, const char *path)
+{
+    return start_with(heard, path, true);
 }
 
 /* One tick in which the slots first, first + every, ... are there. */
@@ -105,6 +114,32 @@ START_TEST(test_a_series_does_not_see_the_others)
     }
     ck_assert_uint_eq(one.batches, 30);
     ck_assert_uint_eq(one.age[3], 30);
+    scorer_destroy(a);
+    scorer_destroy(b);
+}
+END_TEST
+
+/* Who wants no band gets none, and is told the same of all else: whether the
+ * statistics are the host's or the module's own. */
+START_TEST(test_without_a_band)
+{
+    static const char *const models[] = {"default", "by_hand"};
+    static struct heard with, without;
+    struct scorer *a = start_with(&with, fixture(models[_i]), true);
+    struct scorer *b = start_with(&without, fixture(models[_i]), false);
+    unsigned t, slot;
+
+    for (t = 0; t < 20; t++) {
+        tick(a, t, t % 3, 1 + t % 2);
+        tick(b, t, t % 3, 1 + t % 2);
+    }
+    for (slot = 0; slot < MAX; slot++) {
+        ck_assert_mem_eq(with.evidence[slot], without.evidence[slot],
+                         sizeof(with.evidence[slot]));
+        ck_assert_uint_eq(with.age[slot], without.age[slot]);
+    }
+    ck_assert(with.expected[7][0] > 0);
+    ck_assert(without.expected[7][0] == 0);
     scorer_destroy(a);
     scorer_destroy(b);
 }
@@ -242,6 +277,7 @@ int main(void)
     }
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_a_series_does_not_see_the_others);
+    tcase_add_loop_test(tcase, test_without_a_band, 0, 2);
     tcase_add_test(tcase, test_leaving_forgets);
     tcase_add_test(tcase, test_checkpoint);
     tcase_add_test(tcase, test_swap);
