@@ -69,6 +69,13 @@ static const struct field silence_fields[] = {
 #undef X
 };
 
+static const struct field round_fields[] = {
+#define X(member, kind, name, unit, help)                                      \
+    FIELD(tocsin_round_row, member, kind, name)
+    TOCSIN_ROUND_ROW(X)
+#undef X
+};
+
 static const size_t kind_max[] = {
     [KIND_UINT] = NUMBER_MAX,          [KIND_REAL] = NUMBER_MAX,
     [KIND_TEXT] = TOCSIN_TEXT_MAX,     [KIND_PAIRS] = TOCSIN_LABELS_MAX,
@@ -440,4 +447,16 @@ int tocsin_silence_row_next(struct tocsin_span *rest,
                             struct tocsin_silence_row *row)
 {
     return next_row(rest, row, silence_fields, COUNT(silence_fields));
+}
+
+void tocsin_round_row_encode(struct tocsin_out *out,
+                             const struct tocsin_round_row *row)
+{
+    encode_row(out, row, round_fields, COUNT(round_fields));
+}
+
+int tocsin_round_row_next(struct tocsin_span *rest,
+                          struct tocsin_round_row *row)
+{
+    return next_row(rest, row, round_fields, COUNT(round_fields));
 }

@@ -41,6 +41,10 @@ struct tocsin_silence_row {
     TOCSIN_SILENCE_ROW(X)
 };
 
+struct tocsin_round_row {
+    TOCSIN_ROUND_ROW(X)
+};
+
 #undef X
 
 unsigned tocsin_alert_field_count(void);
@@ -80,6 +84,10 @@ void tocsin_silence_row_encode(struct tocsin_out *out,
                                const struct tocsin_silence_row *row);
 int tocsin_silence_row_next(struct tocsin_span *rest,
                             struct tocsin_silence_row *row);
+void tocsin_round_row_encode(struct tocsin_out *out,
+                             const struct tocsin_round_row *row);
+int tocsin_round_row_next(struct tocsin_span *rest,
+                          struct tocsin_round_row *row);
 
 /*
  * Append one alert as an object of GET /api/v2/alerts: labels, annotations,

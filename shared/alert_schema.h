@@ -60,6 +60,8 @@
     X(duplicates, UINT, "duplicates", "", "events seen before, by src, seq")   \
     X(gaps, UINT, "gaps", "", "events missing, by src, seq")                   \
     X(malformed, UINT, "malformed", "", "entries that could not be read")      \
+    X(rounds, BULK, "rounds", "",                                              \
+      "rows (TOCSIN_ROUND_ROW) of the last rounds of training, oldest first")  \
     X(active, BULK, "active", "", "ids of all alerts pending or firing, by ,") \
     X(silences, BULK, "silences", "",                                          \
       "rows (TOCSIN_SILENCE_ROW) of silences that are, come, or were lately")  \
@@ -68,6 +70,19 @@
     X(rollups, BULK, "rollups", "",                                            \
       "rows (TOCSIN_BOARD_ROW) of clouds, regions and totals")                 \
     X(rows, BULK, "rows", "", "rows of the worst 1,000 series")
+
+/* Cells of a round: a challenger, and what came of it. */
+#define TOCSIN_ROUND_ROW(X)                                                    \
+    X(at, UINT, "at", "us", "tick at which it began, since the epoch")         \
+    X(verdict, TEXT, "verdict", "", "won, lost, broken, failed, rolled back")  \
+    X(version, TEXT, "version", "", "of the challenger")                       \
+    X(parent, TEXT, "parent", "", "the champion it came from")                 \
+    X(before, REAL, "before", "", "the champion's loss on windows held back")  \
+    X(after, REAL, "after", "", "the challenger's")                            \
+    X(windows, UINT, "windows", "", "trained on")                              \
+    X(held, UINT, "held", "", "compared on")                                   \
+    X(cpu, REAL, "cpu", "s", "CPU time of the round")                          \
+    X(reason, TEXT, "reason", "", "of the verdict")
 
 /* Cells of a row. Values are of the last closed tick; NaN is an empty cell. */
 #define TOCSIN_BOARD_ROW(X)                                                    \

@@ -1,6 +1,7 @@
 /*
  * What people ask of the sidecar: tocsin:commands has one entry for every
- * silence that somebody made, changed or ended, and tells who it was. The
+ * silence that somebody made, changed or ended, and for every model that was
+ * given up for the one before it, and tells who it was. The
  * stream is the record of all that; whoever reads it from its beginning knows
  * all silences.
  *
@@ -12,11 +13,11 @@
 #define TOCSIN_COMMAND_FIELDS(X)                                               \
     X(v, UINT, "v", "", "schema version")                                      \
     X(ts, UINT, "ts", "us", "when it was given, since the epoch")              \
-    X(what, TEXT, "what", "", "silence or expire")                             \
+    X(what, TEXT, "what", "", "silence, expire or rollback")                   \
     X(via, TEXT, "via", "", "http or command line")                            \
     X(user, TEXT, "user", "", "who was logged in, or empty")                   \
     X(address, TEXT, "address", "", "of the client, or empty")                 \
-    X(id, TEXT, "id", "", "of the silence, a UUID")                            \
+    X(id, TEXT, "id", "", "of the silence, a UUID; or a model's version")      \
     X(starts, UINT, "starts", "us", "when it begins, since the epoch")         \
     X(ends, UINT, "ends", "us", "when it ends by itself")                      \
     X(author, TEXT, "author", "", "who wants it, in their own words")          \

@@ -19,6 +19,7 @@ int command_status(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_alerts(int argc, char **argv);
 int command_silence(int argc, char **argv);
+int command_model(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 struct command {

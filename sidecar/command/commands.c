@@ -9,6 +9,7 @@ const struct command commands[] = {
     {"tail", command_tail, "follows events or alerts"},
     {"alerts", command_alerts, "lists the alerts that stand"},
     {"silence", command_silence, "makes, lists and ends silences"},
+    {"model", command_model, "returns to the model that served before"},
     {"version", command_version, "version and what it was built with"},
 };
 

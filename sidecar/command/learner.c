@@ -122,6 +122,17 @@ void learner_leave(struct learner *learner, const struct identity *who)
            learner->ticks);
 }
 
+bool learner_idle(const struct learner *learner)
+{
+    return trainer_idle(learner->trainer);
+}
+
+int learner_champion(struct learner *learner, const struct model *champion,
+                     struct err *err)
+{
+    return trainer_champion(learner->trainer, champion, err);
+}
+
 static void remember(struct learner *learner, const struct verdict_batch *batch)
 {
     uint32_t i;

@@ -36,6 +36,12 @@ void learner_destroy(struct learner *learner);
 void learner_tick(struct learner *learner, const struct features *features,
                   const struct verdict_batch *batch, struct model **winner);
 
+/* Between two rounds another champion may be given: coming rounds start from
+ * it. */
+bool learner_idle(const struct learner *learner);
+int learner_champion(struct learner *learner, const struct model *champion,
+                     struct err *err);
+
 void learner_leave(struct learner *learner, const struct identity *who);
 
 const struct learner_stats *learner_stats(const struct learner *learner);

@@ -6,14 +6,16 @@
  */
 #include "orders.h"
 
-#include <hiredis/hiredis.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "shared/names.h"
+#include "shared/resp.h"
 
 #define ROOM "orders"
 #define BATCH "256"
@@ -177,4 +179,57 @@ int orders_restore(struct orders *orders, struct cursor *from, struct err *err)
     }
     memcpy(orders->last, data, sizeof(orders->last));
     return 0;
+}
+
+/* ------------------------------------------------------- from the other side
+ */
+
+const char *orders_user(void)
+{
+    const struct passwd *who = getpwuid(getuid());
+
+    return who == NULL ? "" : who->pw_name;
+}
+
+static void put_command(struct tocsin_out *out, const char *prefix,
+                        const struct tocsin_command *command)
+{
+    char key[512];
+
+    snprintf(key, sizeof(key), "%s:%s", prefix, TOCSIN_STREAM_COMMANDS);
+    tocsin_resp_put_array(out, 6 + 2 * tocsin_command_field_count());
+    tocsin_resp_put(out, TOCSIN_SPAN("XADD"));
+    tocsin_resp_put(out, tocsin_span_str(key));
+    tocsin_resp_put(out, TOCSIN_SPAN("MAXLEN"));
+    tocsin_resp_put(out, TOCSIN_SPAN("~"));
+    tocsin_resp_put(out, TOCSIN_SPAN(ORDERS_MAXLEN));
+    tocsin_resp_put(out, TOCSIN_SPAN("*"));
+    tocsin_command_encode(out, command);
+}
+
+int orders_send(redisContext *redis, const char *prefix,
+                struct tocsin_command *command, struct err *err)
+{
+    static char room[32768];
+    struct tocsin_out out = {room, sizeof(room), 0};
+    redisReply *reply = NULL;
+    int rc = 0;
+
+    command->v = TOCSIN_SCHEMA_VERSION;
+    command->ts = clock_now();
+    command->via = TOCSIN_SPAN("command line");
+    command->user = tocsin_span_str(orders_user());
+    put_command(&out, prefix, command);
+    if (!tocsin_out_fits(&out)) {
+        return err_set(err, ERR_LIMIT, "the command is too long");
+    }
+    if (redisAppendFormattedCommand(redis, room, out.need) != REDIS_OK ||
+        redisGetReply(redis, (void **)&reply) != REDIS_OK) {
+        return err_set(err, ERR_NETWORK, "redis: %s", redis->errstr);
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        rc = err_set(err, ERR_REFUSED, "redis: XADD: %s", reply->str);
+    }
+    freeReplyObject(reply);
+    return rc;
 }

@@ -1,9 +1,12 @@
 /*
- * Reads <prefix>:commands over a connection of its own, from where the last
- * checkpoint left off, or from its beginning: then all silences come back.
+ * <prefix>:commands. The subcommands write to it; the sidecar reads it over a
+ * connection of its own, from where the last checkpoint left off, or from its
+ * beginning: then all silences come back.
  */
 #ifndef TOCSIN_COMMAND_ORDERS_H
 #define TOCSIN_COMMAND_ORDERS_H
+
+#include <hiredis/hiredis.h>
 
 #include "../base/buf.h"
 #include "../base/err.h"
@@ -11,6 +14,14 @@
 #include "shared/alert_codec.h"
 
 #define ORDERS_MAXLEN "10000" /* of the stream */
+
+/* Puts a command into the stream: who gives it, when and that it comes from
+ * the command line is filled in. */
+int orders_send(redisContext *redis, const char *prefix,
+                struct tocsin_command *command, struct err *err);
+
+/* Who runs this program; "" if nobody knows. */
+const char *orders_user(void);
 
 struct orders_options {
     struct redis_options redis; /* its texts outlive the orders */

@@ -12,7 +12,6 @@
  */
 #include "pipeline.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../model/scorer.h"
-#include "../model/versions.h"
+#include "serving.h"
 #include "shared/names.h"
 
 #define ROOM "run"
@@ -38,8 +37,7 @@ struct pipeline {
     struct detect *detect;
     struct alerts *alerts;
     struct learner *learner; /* NULL where model.train is false */
-    struct model *winner;    /* to be swapped in after this tick */
-    uint64_t model_since;    /* us: when the model began to serve */
+    struct serving serving;
     struct err failure;
     struct buf fingerprint; /* what a checkpoint must have been made with */
 };
@@ -61,29 +59,13 @@ static void on_time(void *ctx, uint64_t id_ms)
     series_time(pipeline->series, id_ms);
 }
 
-static void swap_winner(struct pipeline *pipeline, uint64_t end)
-{
-    struct model *winner = pipeline->winner;
-    struct err err;
-
-    pipeline->winner = NULL;
-    if (winner == NULL) {
-        return;
-    }
-    if (scorer_swap(pipeline->scorer, winner, &err) != 0) {
-        log_error(ROOM, "the challenger cannot serve: %s", err.message);
-        model_free(winner);
-        return;
-    }
-    pipeline->model_since = end;
-}
-
 static void on_tick(void *ctx, const struct series_tick *tick)
 {
     struct pipeline *pipeline = ctx;
 
     features_tick(pipeline->features, tick);
-    swap_winner(pipeline, tick->end);
+    serving_tick(&pipeline->serving, pipeline->scorer, pipeline->learner,
+                 tick->end);
 }
 
 static void on_leave(void *ctx, const struct identity *who)
@@ -124,7 +106,7 @@ static void on_verdicts(void *ctx, const struct verdict_batch *batch)
     alerts_batch(pipeline->alerts, batch);
     if (pipeline->learner != NULL) {
         learner_tick(pipeline->learner, pipeline->features, batch,
-                     &pipeline->winner);
+                     &pipeline->serving.winner);
     }
 }
 
@@ -145,31 +127,6 @@ static unsigned on_recent(void *ctx, uint32_t slot, unsigned column,
 
 /* ------------------------------------------------------------------ creation
  */
-
-static struct model *load_model(const struct config *config, struct err *err)
-{
-    struct model *model;
-    char path[PATH_MAX];
-    int rc = versions_current(config->state_dir, path, err);
-
-    if (rc == 0) {
-        model = model_load(path, err);
-        if (model != NULL) {
-            log_notice(ROOM, "model %s from %s", model_describe(model)->version,
-                       path);
-            return model;
-        }
-    }
-    if (rc != 1) {
-        log_error(ROOM, "the model trained last is left out: %s", err->message);
-    }
-    model = model_load(config->model_path, err);
-    if (model != NULL) {
-        log_notice(ROOM, "model %s from %s", model_describe(model)->version,
-                   config->model_path);
-    }
-    return model;
-}
 
 static int find_columns(const struct model_shape *shape,
                         struct features_options *options, struct err *err)
@@ -333,7 +290,7 @@ static int make_rooms(struct pipeline *pipeline, struct err *err)
     };
     struct alert_options alert = {.tick = config->series_tick, .max = max};
     struct scorer_options scoring = {.max = max};
-    struct model *model = load_model(config, err);
+    struct model *model = serving_load(&pipeline->serving, err);
     const struct model_shape *shape;
 
     if (model == NULL) {
@@ -380,7 +337,8 @@ struct pipeline *pipeline_create(const struct config *config,
     }
     pipeline->config = *config;
     pipeline->sink = sink;
-    pipeline->model_since = clock_now();
+    serving_init(&pipeline->serving, pipeline->config.state_dir,
+                 pipeline->config.model_path);
     model_threads(1);
     if (make_rooms(pipeline, err) != 0) {
         pipeline_destroy(pipeline);
@@ -401,6 +359,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     detect_destroy(pipeline->detect);
     features_destroy(pipeline->features);
     scorer_destroy(pipeline->scorer);
+    serving_release(&pipeline->serving);
     buf_release(&pipeline->fingerprint);
     free(pipeline);
 }
@@ -416,6 +375,12 @@ int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err)
 struct intake_sink pipeline_entrance(struct pipeline *pipeline)
 {
     return (struct intake_sink){pipeline, on_event, on_time};
+}
+
+int pipeline_leave(struct pipeline *pipeline, struct tocsin_span version,
+                   struct err *err)
+{
+    return serving_leave(&pipeline->serving, pipeline->scorer, version, err);
 }
 
 int pipeline_failed(const struct pipeline *pipeline, struct err *err)
@@ -453,10 +418,14 @@ void pipeline_board(struct pipeline *pipeline, struct tocsin_board *board)
                      : 0;
     board->version = TOCSIN_SPAN(TOCSIN_VERSION);
     board->model = tocsin_span_str(model_describe(model)->version);
-    board->model_ts = pipeline->model_since;
+    board->model_ts = pipeline->serving.since;
     if (pipeline->learner != NULL) {
         board->trained = learner_stats(pipeline->learner)->rounds;
         board->swapped = learner_stats(pipeline->learner)->won;
+    }
+    if (pipeline->serving.rounds.data != NULL) {
+        board->rounds = tocsin_span_of(pipeline->serving.rounds.data,
+                                       pipeline->serving.rounds.len);
     }
     board->series = series->series;
     board->series_evicted = series->evicted;
@@ -473,7 +442,7 @@ void pipeline_board(struct pipeline *pipeline, struct tocsin_board *board)
 
 static void save_run(const struct pipeline *pipeline, struct buf *to)
 {
-    buf_put_u64(to, pipeline->model_since);
+    buf_put_u64(to, pipeline->serving.since);
     buf_put(to, pipeline->fingerprint.data, pipeline->fingerprint.len);
 }
 
@@ -489,7 +458,7 @@ static int restore_run(struct pipeline *pipeline, struct cursor *from,
                        "made with another series.tick, series.by, model.train "
                        "or other features of the model");
     }
-    pipeline->model_since = model_since;
+    pipeline->serving.since = model_since;
     return 0;
 }
 

@@ -35,6 +35,10 @@ struct intake_sink pipeline_entrance(struct pipeline *pipeline);
  * trusted: 0 if there was none. */
 int pipeline_failed(const struct pipeline *pipeline, struct err *err);
 
+/* As serving_leave(). */
+int pipeline_leave(struct pipeline *pipeline, struct tocsin_span version,
+                   struct err *err);
+
 const struct intake_stats *pipeline_intake(const struct pipeline *pipeline);
 const struct series_stats *pipeline_series(const struct pipeline *pipeline);
 

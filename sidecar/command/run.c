@@ -1,7 +1,7 @@
 /*
  * tocsin run: the sidecar's loop.
  *
- *     poll the commands -> silences begin and end
+ *     poll the commands -> silences begin and end, models are rolled back
  *     poll the pipeline -> alerts to the outbox and, not silenced, to people
  *     every second      -> the board, systemd's watchdog, its status line
  *     every state.every -> a checkpoint
@@ -32,6 +32,7 @@
 #include "orders.h"
 #include "outbox.h"
 #include "pipeline.h"
+#include "receivers.h"
 #include "saver.h"
 
 #define ROOM "run"
@@ -109,18 +110,27 @@ static void on_silence(void *ctx, struct tocsin_span alert, bool silenced)
     notify_silence(run->notify, alert, silenced);
 }
 
+static int do_command(struct run *run, const struct tocsin_command *command,
+                      struct err *err)
+{
+    if (tocsin_span_eq(command->what, TOCSIN_SPAN("rollback"))) {
+        return pipeline_leave(run->pipeline, command->id, err);
+    }
+    return hush_command(run->hush, command, clock_now(), err);
+}
+
 static void on_command(void *ctx, const struct tocsin_command *command)
 {
     struct run *run = ctx;
     struct err err;
 
-    if (hush_command(run->hush, command, clock_now(), &err) != 0) {
-        log_warn("silence", "%.*s of %.*s: %s", (int)command->what.len,
+    if (do_command(run, command, &err) != 0) {
+        log_warn("command", "%.*s of %.*s: %s", (int)command->what.len,
                  command->what.data, (int)command->id.len, command->id.data,
                  err.message);
         return;
     }
-    log_notice("silence", "%.*s %.*s by %.*s (%.*s %.*s): %.*s",
+    log_notice("command", "%.*s %.*s by %.*s (%.*s %.*s): %.*s",
                (int)command->what.len, command->what.data, (int)command->id.len,
                command->id.data, (int)command->author.len, command->author.data,
                (int)command->user.len, command->user.data,
@@ -130,34 +140,6 @@ static void on_command(void *ctx, const struct tocsin_command *command)
 }
 
 /* --------------------------------------------------------------- beginning */
-
-static struct notify *make_notify(const struct config *config, struct err *err)
-{
-    struct notify_options options = {
-        .smtp =
-            {
-                .server = config->notify_smtp_server,
-                .from = config->notify_smtp_from,
-                .to = config->notify_smtp_to,
-                .username = config->notify_smtp_username,
-                .password_file = config->notify_smtp_password_file,
-            },
-        .generator_url = config->notify_generator_url,
-        .alertmanager_count = config->notify_alertmanager.count,
-        .webhook_count = config->notify_webhook.count,
-    };
-    unsigned i;
-
-    for (i = 0; i < options.alertmanager_count; i++) {
-        options.alertmanagers[i] = config->notify_alertmanager.url[i];
-    }
-    for (i = 0; i < options.webhook_count; i++) {
-        options.webhooks[i].url = config->notify_webhook.webhook[i].url;
-        options.webhooks[i].bearer_file =
-            config->notify_webhook.webhook[i].bearer_file;
-    }
-    return notify_create(&options, err);
-}
 
 static int make_pipeline(struct run *run, struct err *err)
 {
@@ -295,7 +277,7 @@ static int begin(struct run *run, struct err *err)
 {
     run->latest = run->config;
     log_set_level(run->config.log_level);
-    run->notify = make_notify(&run->config, err);
+    run->notify = receivers_create(&run->config, err);
     if (run->notify == NULL || prepare_state(run, err) != 0 ||
         make_outbox(run, err) != 0 || make_hush(run, err) != 0 ||
         make_pipeline(run, err) != 0 || restore(run, err) != 0) {
@@ -392,25 +374,6 @@ static void say_differs(void *ctx, const char *path)
     }
 }
 
-/* Receivers that stay know what they know. */
-static void change_notify(struct run *run, struct notify *notify)
-{
-    struct cursor from;
-    struct buf buf;
-    struct err err;
-
-    buf_init(&buf, CHECKPOINT_SIZE_MAX);
-    notify_finish(run->notify);
-    notify_save(run->notify, &buf);
-    from = (struct cursor){.data = buf.data, .len = buf.len};
-    if (notify_restore(notify, &from, &err) != 0) {
-        log_warn(ROOM, "reload: %s", err.message);
-    }
-    buf_release(&buf);
-    notify_destroy(run->notify);
-    run->notify = notify;
-}
-
 /* The receivers, the log's level and the interval of checkpoints change live;
  * what defines series, ticks and the model needs a restart, and is said. */
 static void reload(struct run *run)
@@ -422,14 +385,14 @@ static void reload(struct run *run)
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
                (unsigned long long)clock_monotonic());
     if (config_load(run->config_path, &config, &err) != 0 ||
-        (notify = make_notify(&config, &err)) == NULL) {
+        (notify = receivers_create(&config, &err)) == NULL) {
         log_error(ROOM, "reload: the old configuration stays: %s", err.message);
         sd_notify(0, "READY=1");
         return;
     }
     config_compare(&run->latest, &config, say_differs, NULL);
     run->latest = config;
-    change_notify(run, notify);
+    receivers_change(&run->notify, notify);
     log_set_level(config.log_level);
     log_notice(ROOM, "reloaded");
     sd_notify(0, "READY=1");

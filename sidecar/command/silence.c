@@ -5,12 +5,10 @@
  */
 #include <errno.h>
 #include <hiredis/hiredis.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "../alert/silence.h"
 #include "../base/clock.h"
@@ -19,7 +17,6 @@
 #include "orders.h"
 #include "shared/event_codec.h"
 #include "shared/names.h"
-#include "shared/resp.h"
 
 #define NAME "silence"
 
@@ -38,56 +35,6 @@ static redisContext *connect_to(const char *path, struct config *config)
         command_fail(NAME, &err);
     }
     return redis;
-}
-
-static const char *user_name(void)
-{
-    const struct passwd *who = getpwuid(getuid());
-
-    return who == NULL ? "" : who->pw_name;
-}
-
-static void put_command(struct tocsin_out *out, const char *prefix,
-                        const struct tocsin_command *command)
-{
-    char key[512];
-
-    snprintf(key, sizeof(key), "%s:%s", prefix, TOCSIN_STREAM_COMMANDS);
-    tocsin_resp_put_array(out, 6 + 2 * tocsin_command_field_count());
-    tocsin_resp_put(out, TOCSIN_SPAN("XADD"));
-    tocsin_resp_put(out, tocsin_span_str(key));
-    tocsin_resp_put(out, TOCSIN_SPAN("MAXLEN"));
-    tocsin_resp_put(out, TOCSIN_SPAN("~"));
-    tocsin_resp_put(out, TOCSIN_SPAN(ORDERS_MAXLEN));
-    tocsin_resp_put(out, TOCSIN_SPAN("*"));
-    tocsin_command_encode(out, command);
-}
-
-static int send_command(redisContext *redis, const struct config *config,
-                        struct tocsin_command *command, struct err *err)
-{
-    static char room[32768];
-    struct tocsin_out out = {room, sizeof(room), 0};
-    redisReply *reply = NULL;
-    int rc = 0;
-
-    command->v = TOCSIN_SCHEMA_VERSION;
-    command->ts = clock_now();
-    command->via = TOCSIN_SPAN("command line");
-    command->user = tocsin_span_str(user_name());
-    put_command(&out, config->redis_prefix, command);
-    if (!tocsin_out_fits(&out)) {
-        return err_set(err, ERR_LIMIT, "the command is too long");
-    }
-    if (redisAppendFormattedCommand(redis, room, out.need) != REDIS_OK ||
-        redisGetReply(redis, (void **)&reply) != REDIS_OK) {
-        return err_set(err, ERR_NETWORK, "redis: %s", redis->errstr);
-    }
-    if (reply->type == REDIS_REPLY_ERROR) {
-        rc = err_set(err, ERR_REFUSED, "redis: XADD: %s", reply->str);
-    }
-    freeReplyObject(reply);
-    return rc;
 }
 
 /* --------------------------------------------------------------------- add */
@@ -142,7 +89,7 @@ static int read_matchers(int count, char **texts, struct tocsin_out *list)
 
 static int add(int argc, char **argv)
 {
-    const char *path, *author = user_name(), *comment = "", *length = "1h";
+    const char *path, *author = orders_user(), *comment = "", *length = "1h";
     const struct command_option options[] = {
         {"duration", "TIME", "as 90s, 30m, 1h (default), 7d", NULL, &length},
         {"author", "NAME", "who wants it; default: who you are", NULL, &author},
@@ -190,7 +137,7 @@ static int add(int argc, char **argv)
     if (redis == NULL) {
         return EXIT_FAILED;
     }
-    rc = send_command(redis, &config, &command, &err);
+    rc = orders_send(redis, config.redis_prefix, &command, &err);
     redisFree(redis);
     if (rc != 0) {
         return command_fail(NAME, &err);
@@ -233,7 +180,7 @@ static int expire(int argc, char **argv)
         tocsin_command_init(&command);
         command.what = TOCSIN_SPAN("expire");
         command.id = tocsin_span_str(argv[i]);
-        rc = send_command(redis, &config, &command, &err);
+        rc = orders_send(redis, config.redis_prefix, &command, &err);
     }
     redisFree(redis);
     return rc == 0 ? EXIT_WELL : command_fail(NAME, &err);

@@ -4,12 +4,14 @@
  * the sidecar is dead, or cannot write.
  */
 #include <hiredis/hiredis.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../base/clock.h"
 #include "command.h"
 #include "entries.h"
+#include "shared/event_codec.h"
 #include "shared/json.h"
 #include "shared/names.h"
 
@@ -31,6 +33,49 @@ static void print_time(const char *name, uint64_t us)
     char text[CLOCK_RFC3339_SIZE];
 
     printf("%-14s %s\n", name, us != 0 ? clock_rfc3339(us, text) : "never");
+}
+
+static void print_cell(struct tocsin_span cell)
+{
+    char room[TOCSIN_EVIDENCE_MAX];
+
+    command_print_text(stdout, room, tocsin_pct_decode(room, cell));
+}
+
+static void print_round(const struct tocsin_round_row *row)
+{
+    char at[CLOCK_RFC3339_SIZE];
+
+    printf("  %s  ", clock_rfc3339(row->at, at));
+    print_cell(row->version);
+    printf(" (of ");
+    print_cell(row->parent);
+    printf("): ");
+    print_cell(row->verdict);
+    if (!isnan(row->after)) {
+        printf(", loss %.4g, champion's %.4g, on %llu windows", row->after,
+               row->before, (unsigned long long)row->held);
+    }
+    if (row->reason.len != 0) {
+        printf(", ");
+        print_cell(row->reason);
+    }
+    printf("\n");
+}
+
+static void print_rounds(struct tocsin_span rounds)
+{
+    struct tocsin_round_row row;
+    int rc;
+
+    if (rounds.len != 0) {
+        printf("rounds of training, newest last:\n");
+    }
+    while ((rc = tocsin_round_row_next(&rounds, &row)) != 0) {
+        if (rc > 0) {
+            print_round(&row);
+        }
+    }
 }
 
 static void print_board(const struct tocsin_board *board, uint64_t age)
@@ -59,10 +104,11 @@ static void print_board(const struct tocsin_board *board, uint64_t age)
         (unsigned long long)board->late, (unsigned long long)board->duplicates,
         (unsigned long long)board->gaps, (unsigned long long)board->malformed);
     printf("%-14s %u\n", "alerts", count_ids(board->active));
+    print_rounds(board->rounds);
 }
 
 /* The texts of a board are at most 255 bytes each: this is ample. */
-#define JSON_MAX 16384
+#define JSON_MAX 65536
 
 static void put_uint(struct tocsin_json *json, const char *name, uint64_t value)
 {
@@ -77,9 +123,50 @@ static void put_text(struct tocsin_json *json, const char *name,
     tocsin_json_text(json, text);
 }
 
+static void put_cell(struct tocsin_json *json, const char *name,
+                     struct tocsin_span cell)
+{
+    char room[TOCSIN_EVIDENCE_MAX];
+
+    put_text(json, name, tocsin_span_of(room, tocsin_pct_decode(room, cell)));
+}
+
+static void put_real(struct tocsin_json *json, const char *name, double value)
+{
+    tocsin_json_key(json, name);
+    tocsin_json_real(json, value);
+}
+
+static void put_rounds(struct tocsin_json *json, struct tocsin_span rounds)
+{
+    struct tocsin_round_row row;
+    int rc;
+
+    tocsin_json_key(json, "rounds");
+    tocsin_json_open(json, '[');
+    while ((rc = tocsin_round_row_next(&rounds, &row)) != 0) {
+        if (rc < 0) {
+            continue;
+        }
+        tocsin_json_open(json, '{');
+        put_uint(json, "at", row.at);
+        put_cell(json, "verdict", row.verdict);
+        put_cell(json, "version", row.version);
+        put_cell(json, "parent", row.parent);
+        put_real(json, "before", row.before);
+        put_real(json, "after", row.after);
+        put_uint(json, "windows", row.windows);
+        put_uint(json, "held", row.held);
+        put_real(json, "cpu", row.cpu);
+        put_cell(json, "reason", row.reason);
+        tocsin_json_close(json, '}');
+    }
+    tocsin_json_close(json, ']');
+}
+
 static void print_json(const struct tocsin_board *board, uint64_t age)
 {
-    char memory[JSON_MAX];
+    static char memory[JSON_MAX];
     struct tocsin_out out = {memory, sizeof(memory), 0};
     struct tocsin_json json = tocsin_json_begin(&out);
 
@@ -104,6 +191,7 @@ static void print_json(const struct tocsin_board *board, uint64_t age)
     put_uint(&json, "gaps", board->gaps);
     put_uint(&json, "malformed", board->malformed);
     put_uint(&json, "alerts", count_ids(board->active));
+    put_rounds(&json, board->rounds);
     tocsin_json_close(&json, '}');
     printf("%.*s\n", (int)out.need, memory);
 }

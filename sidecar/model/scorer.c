@@ -67,8 +67,8 @@ static int scorer_allocate(struct scorer *scorer, struct err *err)
     scorer->past = scorer_floats(SCORER_BLOCK, scorer_past_size(scorer));
     scorer->season = scorer_floats(SCORER_BLOCK, scorer_season_size(scorer));
     if (scorer->initial == NULL || scorer->states == NULL ||
-        scorer->ages == NULL || scorer->x == NULL ||
-        scorer->past == NULL || scorer->season == NULL) {
+        scorer->ages == NULL || scorer->x == NULL || scorer->past == NULL ||
+        scorer->season == NULL) {
         return err_set(err, ERR_LIMIT, "scorer: out of memory");
     }
     return 0;

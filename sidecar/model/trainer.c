@@ -273,7 +273,7 @@ void trainer_window(struct trainer *trainer, const float *x, const float *past,
 bool trainer_round(struct trainer *trainer, uint64_t position)
 {
     if (trainer_state(trainer) != TRAINER_IDLE ||
-        windows_count(trainer->windows) < 2 * trainer->options.batch) {
+        windows_held(trainer->windows) < 2 * trainer->options.batch) {
         return false;
     }
     trainer->position = position;
@@ -308,6 +308,11 @@ bool trainer_take(struct trainer *trainer, struct trainer_result *result,
     windows_move(trainer->windows, trainer->inbox);
     trainer_set_state(trainer, TRAINER_IDLE);
     return true;
+}
+
+bool trainer_idle(struct trainer *trainer)
+{
+    return trainer_state(trainer) == TRAINER_IDLE;
 }
 
 int trainer_champion(struct trainer *trainer, const struct model *champion,

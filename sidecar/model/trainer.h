@@ -77,7 +77,8 @@ void trainer_window(struct trainer *trainer, const float *x, const float *past,
                     const float *season, const unsigned char *calm);
 
 /* Starts a round; position is that in the stream (any number that grows).
- * False if one runs, one waits to be taken, or there are too few windows. */
+ * False if one runs, one waits to be taken, or fewer windows are held back than
+ * make two batches. */
 bool trainer_round(struct trainer *trainer, uint64_t position);
 
 /*
@@ -87,6 +88,9 @@ bool trainer_round(struct trainer *trainer, uint64_t position);
  */
 bool trainer_take(struct trainer *trainer, struct trainer_result *result,
                   struct model **winner);
+
+/* No round runs, and none waits to be taken. */
+bool trainer_idle(struct trainer *trainer);
 
 /* After a roll-back: coming rounds start from this one. */
 int trainer_champion(struct trainer *trainer, const struct model *champion,

@@ -8,16 +8,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../base/buf.h"
 #include "../base/file.h"
+#include "shared/alert_codec.h"
 
 #define VERSIONS_HISTORY_MAX (4u << 20)
+#define VERSIONS_HISTORY_LONG (1 << 20)
 #define VERSIONS_NAME 64
 
 static const char *const verdict_names[] = {
@@ -65,37 +68,60 @@ int versions_prepare(const char *dir, struct err *err)
     return 0;
 }
 
-/* Every line of the history, the oldest first. */
+/* Lines of the history, the oldest first. */
 typedef void versions_visit(void *ctx, const json_t *line);
 
-static int versions_read(const char *dir, versions_visit *visit, void *ctx,
-                         struct err *err)
+static void versions_lines(char *at, versions_visit *visit, void *ctx)
 {
-    char path[PATH_MAX], *at, *end;
+    char *end;
+
+    for (; at != NULL && (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+
+        if (json_is_object(line)) {
+            visit(ctx, line);
+        }
+        json_decref(line);
+    }
+}
+
+/* Where the newest `count` lines begin. */
+static char *versions_newest(char *text, size_t len, unsigned count)
+{
+    while (len > 0 && text[len - 1] != '\n') {
+        len--;
+    }
+    while (len > 0 && (text[len - 1] != '\n' || count-- > 0)) {
+        len--;
+    }
+    return text + len;
+}
+
+static int versions_read_newest(const char *dir, unsigned count,
+                                versions_visit *visit, void *ctx,
+                                struct err *err)
+{
+    char path[PATH_MAX];
     struct buf text;
-    json_t *line;
+    int rc = 0;
 
     if (versions_path(dir, "history", "", path, err) != 0) {
         return -1;
     }
     buf_init(&text, VERSIONS_HISTORY_MAX);
     if (file_read(path, &text, err) != 0) {
-        buf_release(&text);
-        return errno == ENOENT ? 0 : -1;
-    }
-    for (at = text.data; at != NULL; at = end + 1) {
-        end = strchr(at, '\n');
-        if (end == NULL) {
-            break;
-        }
-        line = json_loadb(at, (size_t)(end - at), 0, NULL);
-        if (json_is_object(line)) {
-            visit(ctx, line);
-        }
-        json_decref(line);
+        rc = errno == ENOENT ? 0 : -1;
+    } else if (text.data != NULL) {
+        versions_lines(versions_newest(text.data, text.len, count), visit, ctx);
     }
     buf_release(&text);
-    return 0;
+    return rc;
+}
+
+static int versions_read(const char *dir, versions_visit *visit, void *ctx,
+                         struct err *err)
+{
+    return versions_read_newest(dir, UINT_MAX, visit, ctx, err);
 }
 
 static const char *versions_text(const json_t *line, const char *key)
@@ -146,8 +172,31 @@ int versions_store(const char *dir, struct model *model, const char *version,
     return versions_read(dir, versions_forget, &winners, err);
 }
 
-static int versions_append(const char *path, const char *line, size_t len,
-                           struct err *err)
+/* Before the history is too long to be read, its older half goes. */
+static int versions_trim(const char *path, struct err *err)
+{
+    struct stat status;
+    struct buf text;
+    char *half;
+    int rc;
+
+    if (stat(path, &status) != 0 || status.st_size < VERSIONS_HISTORY_LONG) {
+        return 0;
+    }
+    buf_init(&text, VERSIONS_HISTORY_MAX);
+    rc = file_read(path, &text, err);
+    if (rc == 0 && text.data != NULL &&
+        (half = strchr(text.data + text.len / 2, '\n')) != NULL) {
+        rc =
+            file_replace(path, half + 1,
+                         text.len - (size_t)(half + 1 - text.data), false, err);
+    }
+    buf_release(&text);
+    return rc;
+}
+
+static int versions_write(const char *path, const char *line, size_t len,
+                          struct err *err)
 {
     int fd, rc = 0;
     ssize_t n;
@@ -166,36 +215,41 @@ static int versions_append(const char *path, const char *line, size_t len,
     return rc;
 }
 
+/* Takes the line over. */
+static int versions_append(const char *dir, json_t *object, struct err *err)
+{
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char path[PATH_MAX];
+    struct buf line;
+    int rc = -1;
+
+    json_decref(object);
+    buf_init(&line, 4096);
+    buf_printf(&line, "%s\n", text != NULL ? text : "");
+    if (text == NULL || line.failed) {
+        err_set(err, ERR_INPUT, "a round that is no line of JSON");
+    } else if (versions_path(dir, "history", "", path, err) == 0 &&
+               versions_trim(path, err) == 0) {
+        rc = versions_write(path, line.data, line.len, err);
+    }
+    free(text);
+    buf_release(&line);
+    return rc;
+}
+
 int versions_record(const char *dir, const struct trainer_result *result,
                     struct err *err)
 {
-    char path[PATH_MAX], *text;
-    struct buf line;
-    json_t *object;
-    int rc;
-
-    if (versions_path(dir, "history", "", path, err) != 0) {
-        return -1;
-    }
-    object = json_pack(
-        "{ss ss ss ss sI si si sf sf sf sf}", "verdict",
-        verdict_names[result->verdict], "version", result->version, "parent",
-        result->parent, "reason", result->reason, "position",
-        (json_int_t)result->position, "windows", (int)result->windows, "held",
-        (int)result->held, "before", result->before, "after", result->after,
-        "spread", result->spread, "cpu", result->cpu);
-    text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    json_decref(object);
-    if (text == NULL) {
-        return err_set(err, ERR_INPUT, "%s: a round that is no JSON", path);
-    }
-    buf_init(&line, 4096);
-    buf_printf(&line, "%s\n", text);
-    free(text);
-    rc = line.failed ? err_set(err, ERR_LIMIT, "%s: line too long", path)
-                     : versions_append(path, line.data, line.len, err);
-    buf_release(&line);
-    return rc;
+    return versions_append(
+        dir,
+        json_pack("{ss ss ss ss sI si si sf sf sf sf}", "verdict",
+                  verdict_names[result->verdict], "version", result->version,
+                  "parent", result->parent, "reason", result->reason,
+                  "position", (json_int_t)result->position, "windows",
+                  (int)result->windows, "held", (int)result->held, "before",
+                  result->before, "after", result->after, "spread",
+                  result->spread, "cpu", result->cpu),
+        err);
 }
 
 /* The name in models/current; 1 if there is none. */
@@ -247,33 +301,89 @@ static void versions_parent(void *ctx, const json_t *line)
     }
 }
 
-int versions_rollback(const char *dir, char version[64], struct err *err)
+static int versions_kept(const char *dir, const char *version)
 {
-    char current[VERSIONS_NAME], path[PATH_MAX];
-    struct parent parent = {.version = current};
-    int rc = versions_name(dir, current, err);
+    char path[PATH_MAX];
 
-    if (rc == 1) {
+    return versions_check(version, NULL) == 0 &&
+           versions_path(dir, version, ".pt", path, NULL) == 0 &&
+           access(path, R_OK) == 0;
+}
+
+int versions_rollback(const char *dir, const char *from, uint64_t position,
+                      char version[64], struct err *err)
+{
+    struct parent parent = {.version = from};
+    char path[PATH_MAX];
+    const char *name;
+
+    if (versions_read(dir, versions_parent, &parent, err) != 0 ||
+        versions_path(dir, "current", "", path, err) != 0) {
+        return -1;
+    }
+    if (parent.name[0] == '\0') {
         return err_set(err, ERR_USAGE,
-                       "the default model serves: there is no "
-                       "version before it");
+                       "no model is known to have served "
+                       "before %s",
+                       from);
     }
-    if (rc != 0 || versions_read(dir, versions_parent, &parent, err) != 0) {
+    name = versions_kept(dir, parent.name) ? parent.name : "";
+    if (file_replace(path, name, strlen(name), false, err) != 0) {
         return -1;
     }
-    if (parent.name[0] != '\0' &&
-        (versions_check(parent.name, err) != 0 ||
-         versions_path(dir, parent.name, ".pt", path, err) != 0)) {
-        return -1;
+    snprintf(version, VERSIONS_NAME, "%s", parent.name);
+    return versions_append(dir,
+                           json_pack("{ss ss ss sI}", "verdict", "rolled back",
+                                     "version", parent.name, "parent", from,
+                                     "position", (json_int_t)position),
+                           err);
+}
+
+/* ------------------------------------------------------------- for people */
+
+static struct tocsin_span versions_span(const json_t *line, const char *key)
+{
+    return tocsin_span_str(versions_text(line, key));
+}
+
+static uint64_t versions_count(const json_t *line, const char *key)
+{
+    json_int_t count = json_integer_value(json_object_get(line, key));
+
+    return count > 0 ? (uint64_t)count : 0;
+}
+
+static double versions_number(const json_t *line, const char *key)
+{
+    const json_t *number = json_object_get(line, key);
+
+    return json_is_number(number) ? json_number_value(number) : (double)NAN;
+}
+
+static void versions_row(void *ctx, const json_t *line)
+{
+    char room[4096];
+    struct tocsin_out out = {room, sizeof(room), 0};
+
+    tocsin_round_row_encode(&out,
+                            &(struct tocsin_round_row){
+                                .at = versions_count(line, "position"),
+                                .verdict = versions_span(line, "verdict"),
+                                .version = versions_span(line, "version"),
+                                .parent = versions_span(line, "parent"),
+                                .before = versions_number(line, "before"),
+                                .after = versions_number(line, "after"),
+                                .windows = versions_count(line, "windows"),
+                                .held = versions_count(line, "held"),
+                                .cpu = versions_number(line, "cpu"),
+                                .reason = versions_span(line, "reason"),
+                            });
+    if (tocsin_out_fits(&out)) {
+        buf_put(ctx, room, out.need);
     }
-    if (parent.name[0] == '\0' || access(path, R_OK) != 0) {
-        snprintf(version, 64, "default");
-        parent.name[0] = '\0';
-    } else {
-        snprintf(version, 64, "%s", parent.name);
-    }
-    if (versions_path(dir, "current", "", path, err) != 0) {
-        return -1;
-    }
-    return file_replace(path, parent.name, strlen(parent.name), false, err);
+}
+
+int versions_rounds(const char *dir, struct buf *rows, struct err *err)
+{
+    return versions_read_newest(dir, VERSIONS_ROUNDS, versions_row, rows, err);
 }

@@ -3,11 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../../../../sidecar/model/round.h"
 #include "../../../../sidecar/model/versions.h"
 #include "fixture.h"
+#include "shared/alert_codec.h"
 
 #define TICKS 16
 #define COLUMNS 2
@@ -243,6 +245,33 @@ END_TEST
 
 /* ---------------------------------------------------------------- versions */
 
+static void expect_row(struct tocsin_span *rows, const char *verdict,
+                       const char *version, uint64_t at)
+{
+    struct tocsin_round_row row;
+
+    ck_assert_int_eq(tocsin_round_row_next(rows, &row), 1);
+    ck_assert(tocsin_span_eq(row.verdict, tocsin_span_str(verdict)));
+    ck_assert(tocsin_span_eq(row.version, tocsin_span_str(version)));
+    ck_assert_uint_eq(row.at, at);
+}
+
+static void expect_rounds(const char *dir)
+{
+    struct tocsin_span rest;
+    struct buf rows;
+
+    buf_init(&rows, 65536);
+    ck_assert_int_eq(versions_rounds(dir, &rows, &err), 0);
+    rest = tocsin_span_of(rows.data, rows.len);
+    expect_row(&rest, "won", "toy-1+1", 1);
+    expect_row(&rest, "won", "toy-1+2", 2);
+    expect_row(&rest, "rolled%20back", "toy-1+1", 77);
+    expect_row(&rest, "rolled%20back", "toy-1", 78);
+    ck_assert_uint_eq(rest.len, 0);
+    buf_release(&rows);
+}
+
 START_TEST(test_versions)
 {
     char dir[] = "/tmp/tocsin-versions-XXXXXX", path[PATH_MAX], name[64];
@@ -257,7 +286,8 @@ START_TEST(test_versions)
     options.dir = dir;
     trainer = start(&options, "toy");
     ck_assert_int_eq(versions_current(dir, path, &err), 1);
-    ck_assert_int_eq(versions_rollback(dir, name, &err), -1);
+    ck_assert_int_eq(versions_rollback(dir, "toy-1", 5, name, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "before toy-1"));
     feed(trainer, 40, 50);
     ck_assert(trainer_round(trainer, 1));
     model_free(take(trainer, &result));
@@ -272,16 +302,53 @@ START_TEST(test_versions)
     ck_assert_str_eq(model_describe(model)->version, "toy-1+2");
     model_free(model);
 
-    ck_assert_int_eq(versions_rollback(dir, name, &err), 0);
+    ck_assert_int_eq(versions_rollback(dir, "toy-1+2", 77, name, &err), 0);
     ck_assert_str_eq(name, "toy-1+1");
     ck_assert_int_eq(versions_current(dir, path, &err), 0);
     ck_assert_ptr_nonnull(strstr(path, "models/toy-1+1.pt"));
-    ck_assert_int_eq(versions_rollback(dir, name, &err), 0);
-    ck_assert_str_eq(name, "default");
+    ck_assert_int_eq(versions_rollback(dir, "toy-1+1", 78, name, &err), 0);
+    ck_assert_str_eq(name, "toy-1");
     ck_assert_int_eq(versions_current(dir, path, &err), 1);
+
+    expect_rounds(dir);
 
     snprintf(command, sizeof(command), "rm -r %s", dir);
     ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+/* A history of years is cut, and its newest rounds are told. */
+START_TEST(test_versions_history_is_bounded)
+{
+    char dir[] = "/tmp/tocsin-versions-XXXXXX", path[PATH_MAX];
+    struct trainer_result result = {
+        .verdict = TRAINER_LOST, .version = "toy-1+9", .parent = "toy-1"};
+    struct tocsin_round_row row;
+    struct tocsin_span rest;
+    struct stat status;
+    unsigned i, count = 0;
+    struct buf rows;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(versions_prepare(dir, &err), 0);
+    snprintf(path, sizeof(path), "%s/models/history", dir);
+    for (i = 1; i <= 8000; i++) {
+        result.position = i;
+        ck_assert_int_eq(versions_record(dir, &result, &err), 0);
+        ck_assert_int_eq(stat(path, &status), 0);
+        ck_assert_int_lt(status.st_size, 1100000);
+    }
+    ck_assert_int_lt(status.st_size, 8000 * 150);
+    buf_init(&rows, 65536);
+    ck_assert_int_eq(versions_rounds(dir, &rows, &err), 0);
+    rest = tocsin_span_of(rows.data, rows.len);
+    while (tocsin_round_row_next(&rest, &row) == 1) {
+        ck_assert_uint_eq(row.at, 8000 - VERSIONS_ROUNDS + ++count);
+    }
+    ck_assert_uint_eq(count, VERSIONS_ROUNDS);
+    buf_release(&rows);
+    snprintf(path, sizeof(path), "rm -r %s", dir);
+    ck_assert_int_eq(system(path), 0);
 }
 END_TEST
 
@@ -350,6 +417,7 @@ int main(void)
     tcase_add_test(tcase, test_destroy_ends_a_round);
     tcase_add_test(tcase, test_options_are_checked);
     tcase_add_test(tcase, test_versions);
+    tcase_add_test(tcase, test_versions_history_is_bounded);
     tcase_add_test(tcase, test_versions_refuse_paths);
     tcase_add_test(tcase, test_versions_are_forgotten);
     suite_add_tcase(suite, tcase);

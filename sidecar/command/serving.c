@@ -1,0 +1,160 @@
+/*
+ * Models change between two ticks, never within one: every row of a tick is
+ * judged by the same model. A roll-back waits until no round runs, because
+ * what the round writes about its winner would come after it.
+ */
+#include "serving.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../model/versions.h"
+
+#define ROOM "model"
+#define ROUNDS_MAX (64u << 10)
+
+static void recall_rounds(struct serving *serving)
+{
+    struct err err;
+
+    buf_clear(&serving->rounds);
+    if (versions_rounds(serving->dir, &serving->rounds, &err) != 0) {
+        log_warn(ROOM, "history: %s", err.message);
+    }
+}
+
+void serving_init(struct serving *serving, const char *dir, const char *path)
+{
+    *serving = (struct serving){
+        .dir = dir,
+        .path = path,
+        .since = clock_now(),
+    };
+    buf_init(&serving->rounds, ROUNDS_MAX);
+    recall_rounds(serving);
+}
+
+void serving_release(struct serving *serving)
+{
+    model_free(serving->winner);
+    buf_release(&serving->rounds);
+}
+
+static struct model *load_from(const char *path, struct err *err)
+{
+    struct model *model = model_load(path, err);
+
+    if (model != NULL) {
+        log_notice(ROOM, "model %s from %s", model_describe(model)->version,
+                   path);
+    }
+    return model;
+}
+
+struct model *serving_load(const struct serving *serving, struct err *err)
+{
+    char path[PATH_MAX];
+    int rc = versions_current(serving->dir, path, err);
+    struct model *model = rc == 0 ? load_from(path, err) : NULL;
+
+    if (model != NULL) {
+        return model;
+    }
+    if (rc != 1) {
+        log_error(ROOM, "the model trained last is left out: %s", err->message);
+    }
+    return load_from(serving->path, err);
+}
+
+int serving_leave(struct serving *serving, struct scorer *scorer,
+                  struct tocsin_span from, struct err *err)
+{
+    const char *now = model_describe(scorer_model(scorer))->version;
+
+    if (!tocsin_span_eq(from, tocsin_span_str(now))) {
+        return err_set(err, ERR_USAGE, "it is %s that serves, not %.*s", now,
+                       (int)from.len, from.data);
+    }
+    snprintf(serving->leaving, sizeof(serving->leaving), "%s", now);
+    return 0;
+}
+
+static int swap(struct serving *serving, struct scorer *scorer,
+                struct model *model, uint64_t end, struct err *err)
+{
+    if (scorer_swap(scorer, model, err) != 0) {
+        model_free(model);
+        return -1;
+    }
+    serving->since = end;
+    return 0;
+}
+
+static void swap_winner(struct serving *serving, struct scorer *scorer,
+                        uint64_t end)
+{
+    struct model *winner = serving->winner;
+    struct err err;
+
+    serving->winner = NULL;
+    if (winner != NULL && swap(serving, scorer, winner, end, &err) != 0) {
+        log_error(ROOM, "the challenger cannot serve: %s", err.message);
+    }
+}
+
+static int roll_back(struct serving *serving, struct scorer *scorer,
+                     struct learner *learner, uint64_t end, struct err *err)
+{
+    struct model *model;
+    char version[64];
+
+    if (versions_rollback(serving->dir, serving->leaving, end, version, err) !=
+        0) {
+        return -1;
+    }
+    model = serving_load(serving, err);
+    if (model == NULL) {
+        return -1;
+    }
+    if (learner != NULL && learner_champion(learner, model, err) != 0) {
+        model_free(model);
+        return -1;
+    }
+    return swap(serving, scorer, model, end, err);
+}
+
+static void leave(struct serving *serving, struct scorer *scorer,
+                  struct learner *learner, uint64_t end)
+{
+    struct err err;
+
+    if (serving->leaving[0] == '\0' ||
+        (learner != NULL && !learner_idle(learner))) {
+        return;
+    }
+    if (roll_back(serving, scorer, learner, end, &err) != 0) {
+        log_error(ROOM, "no roll-back from %s: %s", serving->leaving,
+                  err.message);
+    } else {
+        log_notice(ROOM, "rolled back from %s: %s serves", serving->leaving,
+                   model_describe(scorer_model(scorer))->version);
+    }
+    serving->leaving[0] = '\0';
+    recall_rounds(serving);
+}
+
+void serving_tick(struct serving *serving, struct scorer *scorer,
+                  struct learner *learner, uint64_t end)
+{
+    uint64_t rounds = learner != NULL ? learner_stats(learner)->rounds : 0;
+
+    swap_winner(serving, scorer, end);
+    leave(serving, scorer, learner, end);
+    if (rounds != serving->rounds_seen) {
+        serving->rounds_seen = rounds;
+        recall_rounds(serving);
+    }
+}

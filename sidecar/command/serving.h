@@ -1,0 +1,37 @@
+/*
+ * Which model serves: the one that was trained last, else that of model.path;
+ * a challenger that won, from the next tick on; after a roll-back the one that
+ * served before.
+ */
+#ifndef TOCSIN_COMMAND_SERVING_H
+#define TOCSIN_COMMAND_SERVING_H
+
+#include "../base/buf.h"
+#include "../model/scorer.h"
+#include "learner.h"
+
+struct serving {
+    const char *dir, *path; /* state.dir, model.path: the configuration's */
+    uint64_t since;         /* us: when the one that serves began to */
+    struct model *winner;   /* of a round, not swapped in yet; or NULL */
+    char leaving[64];       /* the version to roll back from; or empty */
+    uint64_t rounds_seen;   /* of the learner */
+    struct buf rounds;      /* rows of the board */
+};
+
+void serving_init(struct serving *serving, const char *dir, const char *path);
+void serving_release(struct serving *serving);
+
+/* The model to begin with; says which. NULL and *err. */
+struct model *serving_load(const struct serving *serving, struct err *err);
+
+/* From the version `from` back to the one before it, at the end of a tick in
+ * which no round runs. -1 and *err if another one serves. */
+int serving_leave(struct serving *serving, struct scorer *scorer,
+                  struct tocsin_span from, struct err *err);
+
+/* At the end of every tick, behind all rooms; learner may be NULL. */
+void serving_tick(struct serving *serving, struct scorer *scorer,
+                  struct learner *learner, uint64_t end);
+
+#endif

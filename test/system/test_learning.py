@@ -1,0 +1,175 @@
+"""Learning while running: rounds, what they may learn, and the way back.
+
+The sidecar is real, with its trainer; only nginx is played, in the time of
+the stream, so that hours pass in seconds.
+"""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import ROOT, TOCSIN, wait_until
+from traffic import Route, Traffic
+
+ROUTES = [
+    Route("/shop", "shop", "aws", "us-east-1", rate=8),
+    Route("/pay", "pay", "gcp", "us-c1", rate=8),
+]
+HOUR = 3600
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory):
+    """A model that knows nothing, so that whoever learns is better."""
+    path = tmp_path_factory.mktemp("model") / "untrained.pt"
+    subprocess.run(
+        ["/usr/bin/python3", ROOT / "sidecar/model/export.py", path,
+         "--rounds", "0", "--version", "untrained-1"],
+        check=True, capture_output=True)
+    path.chmod(0o600)
+    return path
+
+
+class Learner:
+    def __init__(self, redis, start_sidecar, back, **model):
+        self.traffic = Traffic(redis, [Route(**vars(r)) for r in ROUTES],
+                               back=back)
+        self.sidecar = start_sidecar(redis, {
+            "model": {"train_every": "1m", "train_share": 1, **model},
+            "intake": {"backlog": "1d"}})
+
+    def run(self, ticks):
+        """Ticks pass no faster than the sidecar follows, nor than its rounds:
+        a round that began in one minute of the stream ends in that or the
+        next one."""
+        for done in range(0, ticks, 60):
+            self.traffic.run(min(60, ticks - done))
+            self.caught_up()
+
+    def caught_up(self):
+        wait_until(
+            lambda: int(self.sidecar.wait_board()["tick"]) // 1000
+            >= self.traffic.now - 2000, 60, "the sidecar to catch up")
+
+    def start(self, *args):
+        """A subcommand in the background: time passes beside it."""
+        return subprocess.Popen(
+            [str(TOCSIN), *args, "-c", str(self.sidecar.config_path)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def status(self):
+        return json.loads(self.sidecar.run("status", "--json").stdout)
+
+    def rounds(self, verdict):
+        return [r for r in self.status()["rounds"] if r["verdict"] == verdict]
+
+    def until(self, done, what, most=900):
+        """Let time pass until it is true."""
+        for _ in range(most // 20):
+            self.traffic.run(20)
+            self.caught_up()
+            if done():
+                return
+        raise AssertionError(f"{what}: not within {most} ticks\n"
+                             f"{self.sidecar.log[-3000:]}")
+
+    def told(self, state):
+        return [a for a in self.sidecar.alerts() if a["state"] == state]
+
+
+def test_a_better_model_serves_and_is_rolled_back(redis, start_sidecar,
+                                                  untrained):
+    town = Learner(redis, start_sidecar, 2000, path=str(untrained))
+    town.until(lambda: town.status()["swapped"] > 0, "a challenger that wins")
+    won = town.rounds("won")[-1]
+    assert won["after"] < won["before"]
+    assert won["held"] > 0 and won["windows"] > won["held"]
+    assert town.status()["model"] == won["version"]
+    assert won["version"].startswith("untrained-1+")
+
+    said = town.sidecar.run("status").stdout
+    assert f"{won['version']} (of {won['parent']}): won, loss" in said
+
+    # It is what a restart begins with.
+    town.sidecar.stop()
+    town.sidecar.start()
+    assert town.status()["model"] == won["version"]
+
+    with town.start("model", "rollback", "--comment", "too quiet") as back:
+        town.until(lambda: back.poll() is not None, "the way back", 300)
+        out, err = back.communicate()
+    assert back.returncode == 0, err
+    assert out == f"{won['parent']} serves, {won['version']} did\n"
+    assert town.status()["model"] == won["parent"]
+    assert town.rounds("rolled back")[-1]["version"] == won["parent"]
+    command = town.sidecar.redis.entries("tocsin:commands")[-1]
+    assert (command["what"], command["id"]) == ("rollback", won["version"])
+    assert command["comment"] == "too quiet"
+    wait_until(lambda: "rolled back from" in town.sidecar.log)
+
+
+def test_nothing_to_roll_back_to(redis, start_sidecar):
+    town = Learner(redis, start_sidecar, 400, train=False)
+    town.run(20)
+    with town.start("model", "rollback") as back:
+        wait_until(lambda: town.sidecar.redis.entries("tocsin:commands"))
+        town.run(5)
+        err = back.communicate()[1]
+    assert back.returncode == 1
+    assert "default-1 still serves" in err
+    town.sidecar.wait_log("no model is known to have served before default-1")
+
+
+def test_a_broken_challenger_never_serves(redis, start_sidecar, untrained,
+                                          tmp):
+    """The champion's loss is turned upside down: what it learns is nonsense,
+    and is refused for its outputs although its loss is lower."""
+    path = tmp / "upside_down.pt"
+    subprocess.run(["/usr/bin/python3", "-c", UPSIDE_DOWN, untrained, path],
+                   check=True, capture_output=True)
+    path.chmod(0o600)
+    town = Learner(redis, start_sidecar, 2000, path=str(path))
+    town.until(lambda: town.rounds("broken"), "a broken challenger")
+    assert town.status()["model"] == "untrained-1"
+    assert town.status()["swapped"] == 0
+    assert town.rounds("broken")[-1]["reason"] != ""
+    assert not os.path.exists(f"{town.sidecar.dir}/state/models/current")
+
+
+UPSIDE_DOWN = """
+import sys, torch
+model = torch.jit.load(sys.argv[1])
+with torch.no_grad():
+    for name, value in model.named_parameters():
+        if name.endswith("joint"):
+            value.fill_(float("nan"))
+model.save(sys.argv[2])
+"""
+
+
+def test_hours_of_change(redis, start_sidecar):
+    """A release makes one upstream three times as slow for good; another one
+    fails for hours. The first is the new normal within the hour and told
+    once; the second is not learned while its alert stands."""
+    town = Learner(redis, start_sidecar, 3 * HOUR, train_every="10m")
+    town.run(300)
+    for peer in town.traffic.peers["shop"]:
+        peer.latency *= 3
+    for peer in town.traffic.peers["pay"]:
+        peer.errors = 0.3
+    town.run(3000)
+    firing = {a["id"]: a for a in town.told("firing")}
+    assert not town.told("resolved")
+    slow = [a for a in firing.values() if a["alertname"] == "LatencyHigh"]
+    failing = [a for a in firing.values() if a["alertname"] == "ErrorsHigh"]
+    assert slow and failing and len(firing) <= 4, firing
+    assert float(slow[0]["expected"]) < 0.05
+    assert town.status()["trained"] >= 1
+
+    town.run(1500)
+    resolved = {a["id"] for a in town.told("resolved")}
+    assert resolved & {a["id"] for a in slow}
+    assert not resolved & {a["id"] for a in failing}
+    assert len({a["id"] for a in town.told("firing")}) <= 4
