@@ -73,10 +73,14 @@ int serving_leave(struct serving *serving, struct scorer *scorer,
                   struct tocsin_span from, struct err *err)
 {
     const char *now = model_describe(scorer_model(scorer))->version;
+    char before[64];
 
     if (!tocsin_span_eq(from, tocsin_span_str(now))) {
         return err_set(err, ERR_USAGE, "it is %s that serves, not %.*s", now,
                        (int)from.len, from.data);
+    }
+    if (versions_before(serving->dir, now, before, err) != 0) {
+        return -1;
     }
     snprintf(serving->leaving, sizeof(serving->leaving), "%s", now);
     return 0;

@@ -26,7 +26,8 @@ void serving_release(struct serving *serving);
 struct model *serving_load(const struct serving *serving, struct err *err);
 
 /* From the version `from` back to the one before it, at the end of a tick in
- * which no round runs. -1 and *err if another one serves. */
+ * which no round runs. -1 and *err if another one serves, or none did before.
+ */
 int serving_leave(struct serving *serving, struct scorer *scorer,
                   struct tocsin_span from, struct err *err);
 

@@ -310,31 +310,39 @@ static int versions_kept(const char *dir, const char *version)
            access(path, R_OK) == 0;
 }
 
-int versions_rollback(const char *dir, const char *from, uint64_t position,
-                      char version[64], struct err *err)
+int versions_before(const char *dir, const char *from, char version[64],
+                    struct err *err)
 {
     struct parent parent = {.version = from};
-    char path[PATH_MAX];
-    const char *name;
 
-    if (versions_read(dir, versions_parent, &parent, err) != 0 ||
-        versions_path(dir, "current", "", path, err) != 0) {
+    if (versions_read(dir, versions_parent, &parent, err) != 0) {
         return -1;
     }
     if (parent.name[0] == '\0') {
         return err_set(err, ERR_USAGE,
-                       "no model is known to have served "
-                       "before %s",
-                       from);
+                       "no model is known to have served before %s", from);
     }
-    name = versions_kept(dir, parent.name) ? parent.name : "";
+    snprintf(version, VERSIONS_NAME, "%s", parent.name);
+    return 0;
+}
+
+int versions_rollback(const char *dir, const char *from, uint64_t position,
+                      char version[64], struct err *err)
+{
+    char path[PATH_MAX];
+    const char *name;
+
+    if (versions_before(dir, from, version, err) != 0 ||
+        versions_path(dir, "current", "", path, err) != 0) {
+        return -1;
+    }
+    name = versions_kept(dir, version) ? version : "";
     if (file_replace(path, name, strlen(name), false, err) != 0) {
         return -1;
     }
-    snprintf(version, VERSIONS_NAME, "%s", parent.name);
     return versions_append(dir,
                            json_pack("{ss ss ss sI}", "verdict", "rolled back",
-                                     "version", parent.name, "parent", from,
+                                     "version", version, "parent", from,
                                      "position", (json_int_t)position),
                            err);
 }

@@ -32,9 +32,12 @@ int versions_record(const char *dir, const struct trainer_result *result,
  * model. -1 with *err. */
 int versions_current(const char *dir, char path[PATH_MAX], struct err *err);
 
-/* Makes the version before `from` current: its parent in the history; the
- * default model where that is not kept. Fills in its name, and records it at a
- * position. */
+/* The name of the version before `from`: its parent in the history. */
+int versions_before(const char *dir, const char *from, char version[64],
+                    struct err *err);
+
+/* Makes that one current, or the default model where it is not kept. Fills in
+ * its name, and records it at a position. */
 int versions_rollback(const char *dir, const char *from, uint64_t position,
                       char version[64], struct err *err);
 

@@ -114,12 +114,10 @@ def test_nothing_to_roll_back_to(redis, start_sidecar):
     town = Learner(redis, start_sidecar, 400, train=False)
     town.run(20)
     with town.start("model", "rollback") as back:
-        wait_until(lambda: town.sidecar.redis.entries("tocsin:commands"))
-        town.run(5)
         err = back.communicate()[1]
     assert back.returncode == 1
     assert "default-1 still serves" in err
-    town.sidecar.wait_log("no model is known to have served before default-1")
+    town.sidecar.wait_log("rollback of default-1: no model is known to have served before default-1")
 
 
 def test_a_broken_challenger_never_serves(redis, start_sidecar, untrained,
