@@ -20,7 +20,7 @@
 #include "room.h"
 
 #define TEXT_MAX 4096
-#define FORMAT 3
+#define FORMAT 4
 
 static int alerts_init(struct alerts *alerts, struct err *err)
 {
@@ -142,6 +142,7 @@ static void save_owners(const struct alerts *alerts, struct buf *to)
             buf_put_u32(to, row->owner);
             buf_put_u32(to, row->orphan);
             buf_put_u32(to, row->harm);
+            buf_put_u32(to, row->spoilt);
         }
     }
 }
@@ -191,6 +192,7 @@ static int restore_owners(struct alerts *alerts, struct cursor *from,
     for (i = 0; i < count && !from->failed; i++) {
         uint32_t slot = cursor_u32(from), owner = cursor_u32(from);
         uint32_t orphan = cursor_u32(from), harm = cursor_u32(from);
+        uint32_t spoilt = cursor_u32(from);
         struct standing *row;
 
         if (slot >= alerts->options.max ||
@@ -203,6 +205,7 @@ static int restore_owners(struct alerts *alerts, struct cursor *from,
         row->owner = owner;
         row->orphan = orphan;
         row->harm = harm;
+        row->spoilt = spoilt != 0;
     }
     return 0;
 }

@@ -7,7 +7,8 @@
  *    first tick of a fault some of its series are in alarm and some not yet,
  *    and blame would fall on whichever was first. If it is wider than the
  *    cause of an alert that is there, it takes that one's series over: a
- *    second peer, a third, then it was the upstream all along.
+ *    second peer, a third, then it was the upstream all along, although that
+ *    had joined the first peer.
  * 3. Consequences upwards join: the region that looks bad because of one
  *    peer; the routes that suffer from an upstream.
  *
@@ -33,6 +34,17 @@ static bool is_orphan(const struct standing *row)
     return row->identity != NULL && row->alarm && row->owner == STANDING_NONE;
 }
 
+/* May a new alert that blames `cause` take series of this one over? */
+static bool gives_way(const struct record *old, const struct identity *cause)
+{
+    struct identity was = {.scope = old->scope,
+                           .of_requests = old->of_requests};
+
+    return group_is_wider(cause, &was) ||
+           (old->of_requests && !cause->of_requests);
+}
+
+/* What is wider may turn out to have been the cause all along. */
 static void own(struct alerts *alerts, struct standing *row, uint32_t index)
 {
     if (row->owner == STANDING_NONE) {
@@ -40,6 +52,7 @@ static void own(struct alerts *alerts, struct standing *row, uint32_t index)
     }
     row->owner = index;
     row->orphan = 0;
+    row->spoilt = gives_way(alerts->records[index], row->identity);
 }
 
 /* Part of what the record blames; or a user of it. */
@@ -139,16 +152,6 @@ static uint32_t free_record(const struct alerts *alerts)
         }
     }
     return STANDING_NONE;
-}
-
-/* May a new alert that blames `cause` take series of this one over? */
-static bool gives_way(const struct record *old, const struct identity *cause)
-{
-    struct identity was = {.scope = old->scope,
-                           .of_requests = old->of_requests};
-
-    return group_is_wider(cause, &was) ||
-           (old->of_requests && !cause->of_requests);
 }
 
 static void take_over(struct alerts *alerts, const struct identity *cause,

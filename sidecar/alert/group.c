@@ -382,7 +382,7 @@ static uint32_t widest(struct group *group, const struct standings *standings,
         const struct standing *row = at(standings, slot);
 
         if (row == NULL || row->identity->scope != scope ||
-            row->owner != STANDING_NONE ||
+            (row->owner != STANDING_NONE && !row->spoilt) ||
             !is_possible(group, standings, row) ||
             is_outdone(group, standings, row)) {
             continue;

@@ -16,6 +16,7 @@ struct standing {
     bool harmed;     /* in alarm, for what is seen in this very tick */
     bool bad;        /* in alarm, or harmed enough to be on its way there */
     bool observed;   /* it had traffic, or is in alarm */
+    bool spoilt;     /* its alert blames a narrower series, or its routes */
     uint32_t owner;  /* index of the alert that explains it; STANDING_NONE */
     uint32_t orphan; /* ticks in alarm that no alert explains */
     uint32_t harm;   /* a bit for each tick in alarm that had traffic, the

@@ -16,6 +16,7 @@ from traffic import Route, Traffic
 ROUTES = [
     Route("/shop", "shop", "aws", "us-east-1", rate=8),
     Route("/pay", "pay", "gcp", "us-c1", rate=8),
+    Route("/find", "find", "azure", "eastus", rate=4),
 ]
 HOUR = 3600
 
@@ -150,7 +151,8 @@ model.save(sys.argv[2])
 def test_hours_of_change(redis, start_sidecar):
     """A release makes one upstream three times as slow for good; another one
     fails for hours. The first is the new normal within the hour and told
-    once; the second is not learned while its alert stands."""
+    once; the second is not learned while its alert stands. Meanwhile a third
+    one, which is well, is learned from."""
     town = Learner(redis, start_sidecar, 3 * HOUR, train_every="10m")
     town.run(300)
     for peer in town.traffic.peers["shop"]:

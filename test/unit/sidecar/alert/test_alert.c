@@ -270,6 +270,50 @@ START_TEST(it_widens_when_more_peers_follow)
 }
 END_TEST
 
+/* The upstream looked bad because of its first peer, and was told so. */
+START_TEST(it_widens_to_what_the_first_peer_had_spoilt)
+{
+    struct town *town = town_create();
+    const struct town_told *told;
+
+    town_alarm(town, "upstream=shop");
+    town_clear(town, "upstream=shop,peer=10.0.0.2:80");
+    town_clear(town, "upstream=shop,peer=10.0.0.3:80");
+    town_run(town, 8);
+    told = town_first(town, "firing");
+    ck_assert_ptr_nonnull(strstr(told->labels, "peer=10.0.0.1:80"));
+    town_alarm(town, "upstream=shop,peer=10.0.0.2:80");
+    town_alarm(town, "upstream=shop,peer=10.0.0.3:80");
+    town_run(town, 8);
+    told = town_last(town);
+    ck_assert_str_eq(told->labels, "cloud_provider=aws,cloud_region=us-east-1,"
+                                   "upstream=shop");
+    ck_assert_str_eq(told->state, "firing");
+    ck_assert_uint_eq(ids(town, "firing"), 2);
+    ck_assert_uint_eq(ids(town, "resolved"), 1);
+    town_free(town);
+}
+END_TEST
+
+/* All begin in one tick, but the peers' alarms come one after the other: then
+ * the upstream alone is told. */
+START_TEST(it_widens_before_anybody_hears_of_it)
+{
+    struct town *town = town_create();
+
+    town_alarm(town, "upstream=shop");
+    town_clear(town, "upstream=shop,peer=10.0.0.2:80");
+    town_clear(town, "upstream=shop,peer=10.0.0.3:80");
+    town_run(town, 1);
+    town_alarm(town, "upstream=shop,peer=10.0.0.2:80");
+    town_alarm(town, "upstream=shop,peer=10.0.0.3:80");
+    ck_assert_str_eq(only_firing(town)->labels,
+                     "cloud_provider=aws,cloud_region=us-east-1,"
+                     "upstream=shop");
+    town_free(town);
+}
+END_TEST
+
 START_TEST(new_parts_join_silently)
 {
     struct town *town = town_create();
@@ -540,6 +584,8 @@ static void add_groups(TCase *tcase)
     tcase_add_test(tcase, two_causes_are_two_alerts);
     tcase_add_test(tcase, what_a_retry_hides_is_a_warning_until_clients_see_it);
     tcase_add_test(tcase, it_widens_when_more_peers_follow);
+    tcase_add_test(tcase, it_widens_to_what_the_first_peer_had_spoilt);
+    tcase_add_test(tcase, it_widens_before_anybody_hears_of_it);
     tcase_add_test(tcase, new_parts_join_silently);
 }
 
