@@ -3,7 +3,9 @@
  * what it is called does not hang on which series was looked at first; then it
  * is pending for a tick, or fires at once if the evidence is overwhelming. A
  * failure that retries hide from clients must last before it fires: a peer
- * that restarts is gone for a second, and nobody noticed.
+ * that restarts is gone for a second, and nobody noticed. So must slowness that
+ * is within what is expected again: the machine stalled.
+ *
  * While it fires it is told again every half minute. It ends when none of its
  * series is in alarm any more, or when its own series has been well for a
  * while and what is left must have another cause.
@@ -22,9 +24,11 @@
 #define FLAP_QUIET_MAX 300u /* ticks */
 #define INNOCENT_MAX 20     /* ticks */
 #define FIRE_AGE 3          /* ticks; one less if sudden */
-#define HIDDEN_TICKS 3u     /* of harm that clients do not see... */
-#define HIDDEN_WINDOW 0x1fu /* ...among the last five with traffic */
-#define HIDDEN_LATELY 0x03u /* and it went on in one of the last two */
+/* Harm lasts if it was seen in so many of the last five ticks with traffic,
+ * and in one of the last two. */
+#define LASTING_TICKS 3u
+#define LASTING_WINDOW 0x1fu
+#define LASTING_LATELY 0x03u
 
 static void clear_counts(struct record *record)
 {
@@ -123,24 +127,31 @@ static bool is_hidden(const struct record *record)
            (record->users_known || record->of_requests) && !record->clients_see;
 }
 
-/* Slowness must be there when it is told, and what is hidden for a while;
- * failures that were seen are told even when they are over. */
+static bool is_beyond(const struct standing *row)
+{
+    return !(row->observed_value >= row->low &&
+             row->observed_value <= row->high);
+}
+
+/* Failures that clients saw are told even when they are over. Slowness must be
+ * there when it is told: beyond what is expected, or for a while. What is
+ * hidden must be there for a while. */
 static bool has_lasted(const struct alerts *alerts, const struct record *record)
 {
-    uint32_t harm = alerts->standings.rows[record->slot].harm;
+    const struct standing *row = &alerts->standings.rows[record->slot];
+    uint32_t harm = row->harm & LASTING_WINDOW;
+    bool hidden = is_hidden(record), now = (harm & 1) != 0;
+    bool lately = (harm & LASTING_LATELY) != 0;
     unsigned ticks = 0;
 
-    if (!is_hidden(record)) {
-        return is_failing(record) || (harm & 1) != 0;
-    }
-    if ((harm & HIDDEN_LATELY) == 0) {
-        return false;
-    }
-    harm &= HIDDEN_WINDOW;
     for (; harm != 0; harm &= harm - 1) {
         ticks++;
     }
-    return ticks >= HIDDEN_TICKS;
+    if (hidden) {
+        return lately && ticks >= LASTING_TICKS;
+    }
+    return is_failing(record) ||
+           (now && (ticks >= LASTING_TICKS || is_beyond(row)));
 }
 
 static void look_at_cause(struct alerts *alerts, struct record *record)

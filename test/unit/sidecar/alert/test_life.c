@@ -98,6 +98,23 @@ START_TEST(slowness_that_is_over_is_not_told)
 }
 END_TEST
 
+START_TEST(slowness_within_what_is_expected_must_last)
+{
+    static const char *const route = "server=www,route=/pay";
+    struct town *town = town_create();
+
+    town_set(town, route, FEATURE_LATENCY_P95, true);
+    town->series[town_find(town, route)].verdict.sudden = true;
+    town_run(town, 1);
+    town->series[town_find(town, route)].mild = true;
+    town_run(town, 1);
+    ck_assert_uint_eq(town_count(town, "firing"), 0);
+    town_run(town, 1); /* for three ticks */
+    ck_assert_uint_eq(town_count(town, "firing"), 1);
+    town_free(town);
+}
+END_TEST
+
 START_TEST(what_clients_see_need_not_last)
 {
     struct town *town = town_create();
@@ -127,6 +144,7 @@ int main(void)
     tcase_add_test(tcase, ticks_without_traffic_do_not_tell_whether_it_lasts);
     tcase_add_test(tcase, who_is_first_in_alarm_is_not_to_blame);
     tcase_add_test(tcase, slowness_that_is_over_is_not_told);
+    tcase_add_test(tcase, slowness_within_what_is_expected_must_last);
     tcase_add_test(tcase, what_clients_see_need_not_last);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

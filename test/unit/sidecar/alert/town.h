@@ -37,6 +37,7 @@ struct town_series {
     char labels[512];
     struct verdict verdict;
     bool in_use;
+    bool mild; /* harm within what is expected */
     bool well; /* in alarm for what was, not for what is */
 };
 
@@ -294,7 +295,7 @@ static inline void town_tick(struct town *town)
         }
         x[0] = 20;
         x[1] = 0;
-        x[2] = verdict->alarm ? 0.812F : 0.1F;
+        x[2] = series->mild ? 0.13F : verdict->alarm ? 0.812F : 0.1F;
         verdict->identity = &series->identity;
         verdict->aggregate = &series->aggregate;
         verdict->harmed =
