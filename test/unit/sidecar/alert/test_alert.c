@@ -140,37 +140,6 @@ START_TEST(one_bad_route_is_not_its_upstreams_fault)
 }
 END_TEST
 
-START_TEST(a_route_that_fails_in_all_its_upstreams_is_to_blame)
-{
-    static const char *const none[] = {NULL};
-    struct town *town = town_create();
-    uint32_t route = town_find(town, "server=www,route=/pay"), i;
-
-    i = town->count;
-    town_upstream(town, town_find(town, "cloud_provider=aws"),
-                  town_find(town, "cloud_provider=aws,cloud_region=eu-west-1"),
-                  "paywest", none);
-    town_link(town, route,
-              town_find(town, "cloud_provider=aws,cloud_region=eu-west-1"));
-    for (; i < town->count; i++) {
-        town_link(town, route, i);
-    }
-    town_set(town, "upstream=pay", FEATURE_ERRORS, true);
-    town_set(town, "route=/pay", FEATURE_ERRORS, true);
-    ck_assert_str_eq(only_firing(town)->labels,
-                     "cloud_provider=aws,server=www,route=/pay");
-    town_free(town);
-
-    town = town_create(); /* with another route beside it, the upstream is */
-    town_set(town, "upstream=shop", FEATURE_ERRORS, true);
-    town_set(town, "route=/shop", FEATURE_ERRORS, true);
-    town_set(town, "route=/cart", FEATURE_ERRORS, true);
-    ck_assert_str_eq(only_firing(town)->labels,
-                     "cloud_provider=aws,cloud_region=us-east-1,upstream=shop");
-    town_free(town);
-}
-END_TEST
-
 START_TEST(a_route_alone_is_told_alone)
 {
     struct town *town = town_create();
@@ -576,7 +545,6 @@ static void add_groups(TCase *tcase)
     tcase_add_test(tcase, all_regions_of_a_cloud_are_the_cloud);
     tcase_add_test(tcase, a_region_with_one_upstream_is_told_as_that_upstream);
     tcase_add_test(tcase, one_bad_route_is_not_its_upstreams_fault);
-    tcase_add_test(tcase, a_route_that_fails_in_all_its_upstreams_is_to_blame);
     tcase_add_test(tcase, a_route_alone_is_told_alone);
     tcase_add_test(tcase, silence_begins_with_those_who_ask);
     tcase_add_test(tcase,

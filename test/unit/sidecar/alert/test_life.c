@@ -150,5 +150,5 @@ int main(void)
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    return failed != 0;
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
