@@ -1,0 +1,131 @@
+"""SIGKILL of the sidecar at any moment: nobody can tell that it happened.
+
+Two sidecars read the same stream, which is made up. One lives once; the other
+is killed again and again, at moments that a seed chooses. What they say and
+what they know in the end is the same to the last byte, but for one stamp of
+the clock on the wall: since when the model serves.
+"""
+
+import random
+import threading
+import time
+
+import pytest
+
+from checkpoints import sections
+from harness import Sidecar, wait_until
+from traffic import Route, Traffic
+
+ROUTES = [
+    Route("/shop", "shop", "aws", "us-east-1"),
+    Route("/find", "find", "gcp", "us-c1"),
+    Route("/pay", "pay", "gcp", "us-c1"),
+]
+CONFIG = {
+    "intake": {"backlog": "2h"},
+    "model": {"train": False},
+    "state": {"every": "1s"},
+}
+READY = "run: ready\n"
+KILLS = 50
+TICKS = 400
+
+
+class Story(Traffic):
+    """The same for the same tick: three faults, and what follows them."""
+
+    def __init__(self, redis, begin):
+        super().__init__(redis, ROUTES, seed=8)
+        self.now, self.tick = begin, 0
+
+    def go_on(self, until=TICKS):
+        while self.tick < until:
+            self.turn()
+            self.run(1)
+            self.tick += 1
+
+    def turn(self):
+        slow, refusing, _ = self.peers["find"][0], *self.peers["shop"][1:]
+        for peer in self.peers["find"] + self.peers["pay"]:
+            peer.errors = 0.5 if 230 <= self.tick < 255 else 0.0
+        slow.latency = 0.25 if 150 <= self.tick < 175 else 0.02
+        refusing.refuses = 310 <= self.tick < 335
+
+
+def caught_up(sidecar, total):
+    boards = sidecar.redis.client.xrevrange("tocsin:board", count=1)
+    assert sidecar.running, sidecar.log[-4000:]
+    return boards and int(boards[0][1]["events"]) == total
+
+
+def end_of(sidecar):
+    """All that it told and knows, at the end of its stream."""
+    total = sum(sidecar.redis.client.xlen(f"tocsin:{stream}")
+                for stream in ("request", "upstream", "beat"))
+    wait_until(lambda: caught_up(sidecar, total), 60, "the end of the stream")
+    sidecar.stop()
+    told = sidecar.alerts()
+    for entry in told:
+        del entry["_id"]  # when it was written, not what it says
+    known = sections((sidecar.dir / "state" / "checkpoint").read_bytes())
+    known["run"] = known["run"][8:]  # since when the model serves
+    return told, known
+
+
+def start_until_ready(sidecar):
+    """Seconds that it took."""
+    before, spawned = sidecar.log.count(READY), time.monotonic()
+    sidecar.start(ready=False)
+    wait_until(lambda: sidecar.log.count(READY) > before, 60, "the sidecar")
+    return time.monotonic() - spawned
+
+
+def live_and_die(sidecar, story, until, life):
+    """The stream goes on during a life, wherever that is cut off."""
+    killer = threading.Timer(life, sidecar.kill)
+    killer.start()
+    pace = life / max(until - story.tick, 1)
+    while story.tick < until:
+        story.go_on(story.tick + 1)
+        killer.finished.wait(pace)
+    killer.join()
+    assert not sidecar.running
+
+
+@pytest.fixture
+def stage(start_redis, running, directory):
+    """stage(begin) -> (story, sidecar that was not started yet)"""
+    def make(begin):
+        redis = start_redis()
+        sidecar = running(Sidecar(directory("sidecar"), redis, CONFIG))
+        return Story(redis, begin), sidecar
+
+    return make
+
+
+def test_killed_at_fifty_moments(stage):
+    begin = int(time.time() - TICKS - 60) * 1000
+    story, sidecar = stage(begin)
+    story.go_on()
+    birth = start_until_ready(sidecar)
+    told, known = end_of(sidecar)
+    fired = {alert["id"] for alert in told if alert["state"] == "firing"}
+    over = [alert["id"] for alert in told if alert["state"] == "resolved"]
+    assert len(over) >= 3 and sorted(over) == sorted(fired)
+
+    moments = random.Random(4)
+    story, sidecar = stage(begin)
+    for kill in range(1, KILLS + 1):
+        if kill % 5 == 0:
+            sidecar.start(ready=False)
+        else:
+            start_until_ready(sidecar)
+        live_and_die(sidecar, story, TICKS * kill // KILLS,
+                     moments.uniform(0, 0.6) * birth)
+    assert sidecar.log.count("goes on from the checkpoint") >= KILLS // 2
+    sidecar.start()
+    told_again, known_again = end_of(sidecar)
+    assert told_again == told
+    for name, state in known.items():
+        assert known_again[name] == state, f"section {name}"
+    assert "is of no use" not in sidecar.log
