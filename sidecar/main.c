@@ -25,8 +25,10 @@ int main(int argc, char **argv)
 {
     unsigned i;
 
-    /* A peer that goes away is an error of write(2), not our end. */
+    /* A peer that goes away is an error of write(2), not our end; nor is a
+     * file that may not grow (LimitFSIZE=). */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

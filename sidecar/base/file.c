@@ -138,7 +138,9 @@ static int file_write_new(const char *path, const void *data, size_t len,
 }
 
 /* The old file gets a second name first, so that there is always one at path.
- */
+ * Where it cannot have two (the kernel allows none for a stranger's file, some
+ * file systems for no file) it is there under its second name alone, until the
+ * new one comes. */
 static int file_keep_old(const char *path, struct err *err)
 {
     char old[PATH_MAX], link_path[PATH_MAX];
@@ -147,7 +149,10 @@ static int file_keep_old(const char *path, struct err *err)
     snprintf(link_path, sizeof(link_path), "%s.lnk", path);
     unlink(link_path);
     if (link(path, link_path) != 0) {
-        return errno == ENOENT ? 0 : err_set_errno(err, "%s: link", path);
+        if (errno == ENOENT) {
+            return 0;
+        }
+        memcpy(link_path, path, strlen(path) + 1);
     }
     if (rename(link_path, old) != 0) {
         return err_set_errno(err, "%s: rename", old);

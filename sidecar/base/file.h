@@ -20,7 +20,8 @@ void file_forget(struct buf *secret);
 /*
  * Replaces path by a new file of mode 0600 with these bytes: whoever opens
  * path sees the old or the new one, whole, even after a crash. With `keep`,
- * the old one stays as path + ".old".
+ * the old one stays as path + ".old"; if it cannot have two names, path is
+ * missing for a moment, and ".old" is there.
  */
 int file_replace(const char *path, const void *data, size_t len, bool keep,
                  struct err *err);

@@ -1,4 +1,4 @@
-"""`tocsin`'s subcommands: usage, the sidecar's life, its checkpoints."""
+"""`tocsin`'s subcommands: usage, the sidecar's life."""
 
 import json
 import random
@@ -208,55 +208,6 @@ def test_a_restart_goes_on(redis, start_sidecar):
     assert "goes on from the checkpoint" in sidecar.log
     assert board["events"] == "12505"
     assert (board["gaps"], board["duplicates"]) == ("0", "0")
-
-
-def damage(kind, data):
-    if kind == "cut":
-        return data[: len(data) // 2]
-    if kind == "empty":
-        return b""
-    if kind == "flipped":
-        at = len(data) // 3
-        return data[:at] + bytes([data[at] ^ 16]) + data[at + 1:]
-    if kind == "version":
-        return data[:8] + b"\x63" + data[9:]
-    return random.Random(4).randbytes(100000)
-
-
-@pytest.mark.parametrize("kind", ["cut", "empty", "flipped", "version",
-                                  "noise"])
-def test_a_damaged_checkpoint_is_said_and_survived(redis, start_sidecar, kind):
-    traffic = Traffic(redis, minutes_ago(3))
-    traffic.seconds(60)
-    sidecar = start_sidecar(redis, CONFIG)
-    wait_tick(sidecar, traffic)
-    sidecar.stop()
-    path = sidecar.dir / "state" / "checkpoint"
-    path.write_bytes(damage(kind, path.read_bytes()))
-    old = path.with_name("checkpoint.old")
-    if old.exists():
-        old.unlink()
-    sidecar.start()
-    wait_tick(sidecar, traffic)
-    assert "checkpoint is of no use: " in sidecar.log
-    assert "cold start" in sidecar.log
-    sidecar.stop()
-    assert path.stat().st_size > 1000
-
-
-def test_the_checkpoint_before_takes_over(redis, start_sidecar):
-    traffic = Traffic(redis, minutes_ago(3))
-    traffic.seconds(30)
-    sidecar = start_sidecar(redis, CONFIG)
-    wait_tick(sidecar, traffic)
-    sidecar.stop()
-    sidecar.start()
-    sidecar.stop()  # now there are two
-    path = sidecar.dir / "state" / "checkpoint"
-    path.write_bytes(path.read_bytes()[:-1])
-    sidecar.start()
-    assert "goes on from the checkpoint" in sidecar.log
-    assert "checkpoint.old" in sidecar.log.split("is of no use")[1]
 
 
 def test_other_ticks_start_cold(redis, start_sidecar):
