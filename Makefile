@@ -32,7 +32,7 @@ CXXFLAGS_ALL := -std=c++17 -g $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -
                 $(if $(filter /usr,$(LIBTORCH)),,-isystem $(LIBTORCH)/include) -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
 
-PKGS := hiredis yaml-0.1 jansson libcurl libsystemd libxxhash
+PKGS := hiredis yaml-0.1 jansson libcurl libsystemd libxxhash zlib
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 ifeq ($(MODEL),torch)
@@ -69,7 +69,7 @@ help:                       ## this list
 # ----------------------------------------------------------- Debian packages
 
 PACKAGES_BUILD := gcc g++ make pkg-config nginx-dev libhiredis-dev libyaml-dev \
-    libjansson-dev libcurl4-openssl-dev libsystemd-dev libssl-dev libxxhash-dev \
+    libjansson-dev libcurl4-openssl-dev libsystemd-dev libssl-dev libxxhash-dev zlib1g-dev \
     $(if $(filter torch,$(MODEL)),libtorch-dev libopenblas0-pthread)
 PACKAGES_TEST  := check nginx nginx-extras redis-server prometheus \
     prometheus-alertmanager python3 python3-pytest python3-pytest-xdist \

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model_zip.h"
+
 static int model_file_check(int fd, const char *path, struct err *err)
 {
     struct stat st;
@@ -71,5 +73,9 @@ int model_file_read(const char *path, struct buf *to, struct err *err)
         rc = model_file_bytes(fd, path, to, err);
     }
     close(fd);
+    if (rc == 0 &&
+        model_zip_check(to->data, to->len, MODEL_FILE_MAX, err) != 0) {
+        rc = err_prefix(err, "%s", path);
+    }
     return rc;
 }

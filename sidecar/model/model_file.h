@@ -11,7 +11,8 @@
  * Appends the bytes of a regular file that belongs to us or to root and that
  * neither its group nor others can write; *to was born with MODEL_FILE_MAX.
  * The bytes are those of the file that was checked, whatever is renamed
- * meanwhile. ERR_REFUSED if it is somebody else's to write.
+ * meanwhile. ERR_REFUSED if it is somebody else's to write, ERR_MODEL if it is
+ * no archive or not what was written once.
  */
 int model_file_read(const char *path, struct buf *to, struct err *err);
 
