@@ -13,7 +13,7 @@ import time
 import pytest
 
 from checkpoints import sections
-from harness import Sidecar, wait_until
+from harness import SANITIZER, Sidecar, wait_until
 from traffic import Route, Traffic
 
 ROUTES = [
@@ -27,7 +27,7 @@ CONFIG = {
     "state": {"every": "1s"},
 }
 READY = "run: ready\n"
-KILLS = 50
+KILLS = 10 if SANITIZER else 50  # a life costs ten times as much there
 TICKS = 400
 
 
@@ -80,6 +80,14 @@ def start_until_ready(sidecar):
     return time.monotonic() - spawned
 
 
+def start_until_saved(sidecar):
+    """Until it has written a checkpoint of its own."""
+    path = sidecar.dir / "state" / "checkpoint"
+    before = path.stat().st_ino if path.exists() else 0
+    sidecar.start(ready=False)
+    wait_until(lambda: path.stat().st_ino != before, 60, "a checkpoint")
+
+
 def live_and_die(sidecar, story, until, life):
     """The stream goes on during a life, wherever that is cut off."""
     killer = threading.Timer(life, sidecar.kill)
@@ -117,7 +125,9 @@ def test_killed_at_fifty_moments(stage):
     story, sidecar = stage(begin)
     for kill in range(1, KILLS + 1):
         if kill % 5 == 0:
-            sidecar.start(ready=False)
+            sidecar.start(ready=False)  # killed while it begins
+        elif kill % 5 == 1:
+            start_until_saved(sidecar)
         else:
             start_until_ready(sidecar)
         live_and_die(sidecar, story, TICKS * kill // KILLS,
