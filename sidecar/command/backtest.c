@@ -436,7 +436,8 @@ static const char summary[] =
     "delay, event by event.";
 
 static int run_replay(const char *name, const char *recording,
-                      const char *config_path, const char *model, bool json)
+                      const char *config_path, const char *model,
+                      unsigned without, bool json)
 {
     struct config config;
     struct err err;
@@ -447,7 +448,7 @@ static int run_replay(const char *name, const char *recording,
     if (model != NULL) {
         snprintf(config.model_path, sizeof(config.model_path), "%s", model);
     }
-    if (replay(recording, &config, json, &err) != 0) {
+    if (replay(recording, &config, without, json, &err) != 0) {
         return command_fail(name, &err);
     }
     return EXIT_WELL;
@@ -482,17 +483,18 @@ int command_backtest(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
+    if (read_without(&backtest.options, without) != 0) {
+        return EXIT_USAGE;
+    }
     if (recording != NULL) {
-        return run_replay(argv[0], recording, config_path, model, json);
+        return run_replay(argv[0], recording, config_path, model,
+                          backtest.options.without, json);
     }
     if (backtest.out == NULL || first == argc) {
         fprintf(stderr,
                 "tocsin backtest: %s is missing; see tocsin backtest "
                 "--help\n",
                 backtest.out == NULL ? "--out DIR" : "a FILE");
-        return EXIT_USAGE;
-    }
-    if (read_without(&backtest.options, without) != 0) {
         return EXIT_USAGE;
     }
     if (command_config(config_path, &config) != 0) {

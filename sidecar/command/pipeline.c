@@ -372,6 +372,11 @@ int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err)
     return intake_poll(pipeline->intake, timeout_ms, err);
 }
 
+void pipeline_leave_out(struct pipeline *pipeline, unsigned parts)
+{
+    detect_leave_out(pipeline->detect, parts);
+}
+
 struct intake_sink pipeline_entrance(struct pipeline *pipeline)
 {
     return (struct intake_sink){pipeline, on_event, on_time};

@@ -28,6 +28,9 @@ void pipeline_destroy(struct pipeline *pipeline);
  * returns. */
 int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err);
 
+/* Judges without some parts (enum detect_part). */
+void pipeline_leave_out(struct pipeline *pipeline, unsigned parts);
+
 /* For events that come from elsewhere than intake: a recording. */
 struct intake_sink pipeline_entrance(struct pipeline *pipeline);
 

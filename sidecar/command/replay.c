@@ -90,8 +90,8 @@ static void print_totals(const struct replay *replay,
             replay->ended);
 }
 
-int replay(const char *path, const struct config *config, bool json,
-           struct err *err)
+int replay(const char *path, const struct config *config, unsigned without,
+           bool json, struct err *err)
 {
     static struct replay state;
     struct config fixed = *config;
@@ -106,6 +106,7 @@ int replay(const char *path, const struct config *config, bool json,
     if (pipeline == NULL) {
         return -1;
     }
+    pipeline_leave_out(pipeline, without);
     rc = recording_read(path, pipeline_entrance(pipeline), &stats, err);
     if (rc == 0) {
         rc = pipeline_failed(pipeline, err);

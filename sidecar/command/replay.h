@@ -6,8 +6,8 @@
 
 /* Prints each alert as it fires and ends, as text or as JSON, then totals.
  * The model is fixed: nothing is trained, so the same recording tells the
- * same. */
-int replay(const char *path, const struct config *config, bool json,
-           struct err *err);
+ * same. `without`: parts that are left out (enum detect_part). */
+int replay(const char *path, const struct config *config, unsigned without,
+           bool json, struct err *err);
 
 #endif

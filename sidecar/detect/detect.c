@@ -158,6 +158,11 @@ static void begin_subject(struct detect *detect, uint32_t slot)
     detect->used[slot] = 1;
 }
 
+void detect_leave_out(struct detect *detect, unsigned parts)
+{
+    detect->options.without = parts;
+}
+
 void detect_leave(struct detect *detect, const struct identity *who)
 {
     if (who->slot < detect->options.max) {
@@ -219,7 +224,9 @@ static void hear_evidence(struct detect *detect, struct trial *trial)
         trial->chance = tail_rate(detect->row, trial->slot, trial->pair);
         return;
     }
-    trial->strength = model_nats(evidence.begins);
+    trial->strength = (detect->options.without & DETECT_HEAD_B) != 0
+                          ? 0
+                          : model_nats(evidence.begins);
 }
 
 /* Learning takes the loudest column, so that a bar is known before something

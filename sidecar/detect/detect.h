@@ -11,7 +11,8 @@
 #include "../base/err.h"
 #include "../model/scorer.h"
 
-/* What the scores of files can do without, to see what it is worth. */
+/* What scores can do without, to see what it is worth. The alarms of known
+ * features depend on head B alone, beside their baselines. */
 enum detect_part {
     DETECT_HEAD_A = 1,
     DETECT_Z150 = 2,
@@ -67,6 +68,9 @@ struct detect *detect_create(const struct detect_options *options,
                              struct detect_sink sink, struct err *err);
 void detect_destroy(struct detect *detect);
 void detect_batch(struct detect *detect, const struct scored_batch *batch);
+/* From now on without these parts (enum detect_part). */
+void detect_leave_out(struct detect *detect, unsigned parts);
+
 void detect_leave(struct detect *detect, const struct identity *who);
 void detect_save(const struct detect *detect, struct buf *to);
 int detect_restore(struct detect *detect, struct cursor *from, struct err *err);

@@ -3,6 +3,7 @@
 
     lab.py [--out DIR] SCENARIO...      names or files; "all" for all there are
     lab.py --replay DIR [SCENARIO...]   judges recordings instead of playing
+                                        (--without head_b: and no network)
 
 Per fault: found or missed, after how long, what the alert named, and whether
 it ended; alerts that nobody should have heard are false alarms. DIR (default:
@@ -40,11 +41,11 @@ class Run:
         self.totals = {}
 
     @classmethod
-    def of(cls, recording):
+    def of(cls, recording, *options):
         """What a recording tells when it is replayed."""
         run = cls(recording.scenario)
         run.watcher = Watcher("")
-        run.watcher.seen, _ = recording.replay()
+        run.watcher.seen, _ = recording.replay(*options)
         run.judge = Judge(run.scenario, recording.peers)
         run.seconds = recording.seconds
         return run
@@ -199,12 +200,12 @@ def play(names, out):
         yield run
 
 
-def replay(names, directory):
+def replay(names, directory, without):
     for path in choose(names, directory, LABELS):
         recording = Recording(
             path.with_name(path.name.removesuffix(LABELS)), SCENARIOS)
         print(f"{recording.scenario.name}", flush=True)
-        yield Run.of(recording)
+        yield Run.of(recording, "--without", without)
 
 
 def main():
@@ -212,9 +213,11 @@ def main():
     parser.add_argument("scenario", nargs="*", default=["all"])
     parser.add_argument("--out", type=pathlib.Path, default=BUILD / "lab")
     parser.add_argument("--replay", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--without", metavar="PARTS", default="",
+                        help="of a replay: as tocsin backtest --without")
     options = parser.parse_args()
-    runs = replay(options.scenario, options.replay) if options.replay else \
-        play(options.scenario, options.out)
+    runs = replay(options.scenario, options.replay, options.without) \
+        if options.replay else play(options.scenario, options.out)
     all_figures = []
     for run in runs:
         all_figures.append(run.figures())
