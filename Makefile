@@ -293,10 +293,11 @@ demo:                       ## four simulated clouds, a fault, an alert (CHECK=1
 
 # `make lab SCENARIO=region_slow`, or several, or all (an hour).
 SCENARIO ?= region_slow
-lab:                        ## play scenarios and judge (SCENARIO=all)
+lab:                        ## play scenarios and judge (SCENARIO=all, REPLAY=DIR)
 	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
 	@$(SUBMAKE) all
-	@$(SYSTEM_ENV) $(PYTHON) test/lab/lab.py $(SCENARIO)
+	@$(SYSTEM_ENV) $(PYTHON) test/lab/lab.py $(REPLAY:%=--replay %) \
+	    $(WITHOUT:%=--without %) $(SCENARIO)
 
 clean:                      ## remove what was built
 	rm -rf $(BUILD)
