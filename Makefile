@@ -69,7 +69,8 @@ help:                       ## this list
 # ----------------------------------------------------------- Debian packages
 
 PACKAGES_BUILD := gcc g++ make pkg-config nginx-dev libhiredis-dev libyaml-dev \
-    libjansson-dev libcurl4-openssl-dev libsystemd-dev libssl-dev libxxhash-dev zlib1g-dev \
+    libjansson-dev libcurl4-openssl-dev libsystemd-dev libssl-dev libxxhash-dev \
+    zlib1g-dev \
     $(if $(filter torch,$(MODEL)),libtorch-dev libopenblas0-pthread)
 PACKAGES_TEST  := check nginx nginx-extras redis-server prometheus \
     prometheus-alertmanager python3 python3-pytest python3-pytest-xdist \
