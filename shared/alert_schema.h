@@ -74,7 +74,8 @@
 /* Cells of a round: a challenger, and what came of it. */
 #define TOCSIN_ROUND_ROW(X)                                                    \
     X(at, UINT, "at", "us", "tick at which it began, since the epoch")         \
-    X(verdict, TEXT, "verdict", "", "won, lost, broken, failed, rolled back")  \
+    X(verdict, TEXT, "verdict", "",                                            \
+      "won, lost, broken, failed, rolled back, discarded")                     \
     X(version, TEXT, "version", "", "of the challenger")                       \
     X(parent, TEXT, "parent", "", "the champion it came from")                 \
     X(before, REAL, "before", "", "the champion's loss on windows held back")  \

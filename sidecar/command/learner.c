@@ -247,7 +247,8 @@ void learner_tick(struct learner *learner, const struct features *features,
     remember(learner, batch);
     take(learner, batch->end, winner);
     offer_in_turn(learner, features, batch);
-    if (batch->end % learner->options.every < batch->length) {
-        trainer_round(learner->trainer, batch->end);
+    if (batch->end % learner->options.every < batch->length &&
+        trainer_round(learner->trainer, batch->end)) {
+        log_info(ROOM, "a round of training begins");
     }
 }

@@ -57,9 +57,7 @@ static int wait_for_another(redisContext *redis, const struct config *config,
         }
     } while (clock_monotonic() < until);
     return err_set(err, ERR_NETWORK,
-                   "%s still serves: the log of the sidecar says why (it waits "
-                   "for the end of a round; it has no model from before)",
-                   from);
+                   "%s still serves: the log of the sidecar says why", from);
 }
 
 static int send_rollback(redisContext *redis, const struct config *config,

@@ -1,7 +1,7 @@
 /*
  * Models change between two ticks, never within one: every row of a tick is
- * judged by the same model. A roll-back waits until no round runs, because
- * what the round writes about its winner would come after it.
+ * judged by the same model. A roll-back waits for nothing: what a round that
+ * runs then makes of the model that was left is discarded when it ends.
  */
 #include "serving.h"
 
@@ -112,22 +112,22 @@ static void swap_winner(struct serving *serving, struct scorer *scorer,
 static int roll_back(struct serving *serving, struct scorer *scorer,
                      struct learner *learner, uint64_t end, struct err *err)
 {
-    struct model *model;
     char version[64];
+    struct model *model;
 
-    if (versions_rollback(serving->dir, serving->leaving, end, version, err) !=
-        0) {
+    if (versions_before(serving->dir, serving->leaving, version, err) != 0 ||
+        versions_use(serving->dir, version, err) != 0 ||
+        (model = serving_load(serving, err)) == NULL ||
+        swap(serving, scorer, model, end, err) != 0) {
         return -1;
     }
-    model = serving_load(serving, err);
-    if (model == NULL) {
+    serving->discard = learner != NULL && !learner_idle(learner);
+    if (learner != NULL && !serving->discard &&
+        learner_champion(learner, model, err) != 0) {
         return -1;
     }
-    if (learner != NULL && learner_champion(learner, model, err) != 0) {
-        model_free(model);
-        return -1;
-    }
-    return swap(serving, scorer, model, end, err);
+    return versions_note(serving->dir, "rolled back", version, serving->leaving,
+                         end, err);
 }
 
 static void leave(struct serving *serving, struct scorer *scorer,
@@ -135,8 +135,7 @@ static void leave(struct serving *serving, struct scorer *scorer,
 {
     struct err err;
 
-    if (serving->leaving[0] == '\0' ||
-        (learner != NULL && !learner_idle(learner))) {
+    if (serving->leaving[0] == '\0') {
         return;
     }
     if (roll_back(serving, scorer, learner, end, &err) != 0) {
@@ -150,11 +149,36 @@ static void leave(struct serving *serving, struct scorer *scorer,
     recall_rounds(serving);
 }
 
+/* The round that ran during a roll-back has ended. */
+static void discard(struct serving *serving, struct scorer *scorer,
+                    struct learner *learner, uint64_t end)
+{
+    const struct model *now = scorer_model(scorer);
+    const char *version = model_describe(now)->version;
+    struct model *winner = serving->winner;
+    struct err err = {.code = ERR_NONE};
+
+    if (!serving->discard || !learner_idle(learner)) {
+        return;
+    }
+    serving->discard = false;
+    serving->winner = NULL;
+    if (learner_champion(learner, now, &err) != 0 ||
+        (winner != NULL && (versions_use(serving->dir, version, &err) != 0 ||
+                            versions_note(serving->dir, "discarded",
+                                          model_describe(winner)->version,
+                                          version, end, &err) != 0))) {
+        log_error(ROOM, "after the roll-back: %s", err.message);
+    }
+    model_free(winner);
+}
+
 void serving_tick(struct serving *serving, struct scorer *scorer,
                   struct learner *learner, uint64_t end)
 {
     uint64_t rounds = learner != NULL ? learner_stats(learner)->rounds : 0;
 
+    discard(serving, scorer, learner, end);
     swap_winner(serving, scorer, end);
     leave(serving, scorer, learner, end);
     if (rounds != serving->rounds_seen) {

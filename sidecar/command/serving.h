@@ -15,6 +15,7 @@ struct serving {
     uint64_t since;         /* us: when the one that serves began to */
     struct model *winner;   /* of a round, not swapped in yet; or NULL */
     char leaving[64];       /* the version to roll back from; or empty */
+    bool discard;           /* what comes of the round that runs */
     uint64_t rounds_seen;   /* of the learner */
     struct buf rounds;      /* rows of the board */
 };
@@ -25,8 +26,9 @@ void serving_release(struct serving *serving);
 /* The model to begin with; says which. NULL and *err. */
 struct model *serving_load(const struct serving *serving, struct err *err);
 
-/* From the version `from` back to the one before it, at the end of a tick in
- * which no round runs. -1 and *err if another one serves, or none did before.
+/* From the version `from` back to the one before it, at the end of the next
+ * tick; a round that runs then is in vain. -1 and *err if another one serves,
+ * or none did before.
  */
 int serving_leave(struct serving *serving, struct scorer *scorer,
                   struct tocsin_span from, struct err *err);

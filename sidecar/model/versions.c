@@ -326,23 +326,23 @@ int versions_before(const char *dir, const char *from, char version[64],
     return 0;
 }
 
-int versions_rollback(const char *dir, const char *from, uint64_t position,
-                      char version[64], struct err *err)
+int versions_use(const char *dir, const char *version, struct err *err)
 {
+    const char *name = versions_kept(dir, version) ? version : "";
     char path[PATH_MAX];
-    const char *name;
 
-    if (versions_before(dir, from, version, err) != 0 ||
-        versions_path(dir, "current", "", path, err) != 0) {
+    if (versions_path(dir, "current", "", path, err) != 0) {
         return -1;
     }
-    name = versions_kept(dir, version) ? version : "";
-    if (file_replace(path, name, strlen(name), false, err) != 0) {
-        return -1;
-    }
+    return file_replace(path, name, strlen(name), false, err);
+}
+
+int versions_note(const char *dir, const char *verdict, const char *version,
+                  const char *parent, uint64_t position, struct err *err)
+{
     return versions_append(dir,
-                           json_pack("{ss ss ss sI}", "verdict", "rolled back",
-                                     "version", version, "parent", from,
+                           json_pack("{ss ss ss sI}", "verdict", verdict,
+                                     "version", version, "parent", parent,
                                      "position", (json_int_t)position),
                            err);
 }

@@ -36,13 +36,15 @@ int versions_current(const char *dir, char path[PATH_MAX], struct err *err);
 int versions_before(const char *dir, const char *from, char version[64],
                     struct err *err);
 
-/* Makes that one current, or the default model where it is not kept. Fills in
- * its name, and records it at a position. */
-int versions_rollback(const char *dir, const char *from, uint64_t position,
-                      char version[64], struct err *err);
+/* Makes a version current, or the default model where it is not kept. */
+int versions_use(const char *dir, const char *version, struct err *err);
+
+/* Records what happened to a version other than by a round. */
+int versions_note(const char *dir, const char *verdict, const char *version,
+                  const char *parent, uint64_t position, struct err *err);
 
 /* Appends rows (TOCSIN_ROUND_ROW) of the newest VERSIONS_ROUNDS rounds and
- * roll-backs of the history, oldest first. */
+ * notes of the history, oldest first. */
 int versions_rounds(const char *dir, struct buf *rows, struct err *err);
 
 #endif

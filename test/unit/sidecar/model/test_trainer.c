@@ -266,7 +266,6 @@ static void expect_rounds(const char *dir)
     rest = tocsin_span_of(rows.data, rows.len);
     expect_row(&rest, "won", "toy-1+1", 1);
     expect_row(&rest, "won", "toy-1+2", 2);
-    expect_row(&rest, "rolled%20back", "toy-1+1", 77);
     expect_row(&rest, "rolled%20back", "toy-1", 78);
     ck_assert_uint_eq(rest.len, 0);
     buf_release(&rows);
@@ -286,7 +285,7 @@ START_TEST(test_versions)
     options.dir = dir;
     trainer = start(&options, "toy");
     ck_assert_int_eq(versions_current(dir, path, &err), 1);
-    ck_assert_int_eq(versions_rollback(dir, "toy-1", 5, name, &err), -1);
+    ck_assert_int_eq(versions_before(dir, "toy-1", name, &err), -1);
     ck_assert_ptr_nonnull(strstr(err.message, "before toy-1"));
     feed(trainer, 40, 50);
     ck_assert(trainer_round(trainer, 1));
@@ -302,14 +301,18 @@ START_TEST(test_versions)
     ck_assert_str_eq(model_describe(model)->version, "toy-1+2");
     model_free(model);
 
-    ck_assert_int_eq(versions_rollback(dir, "toy-1+2", 77, name, &err), 0);
+    ck_assert_int_eq(versions_before(dir, "toy-1+2", name, &err), 0);
     ck_assert_str_eq(name, "toy-1+1");
+    ck_assert_int_eq(versions_use(dir, name, &err), 0);
     ck_assert_int_eq(versions_current(dir, path, &err), 0);
     ck_assert_ptr_nonnull(strstr(path, "models/toy-1+1.pt"));
-    ck_assert_int_eq(versions_rollback(dir, "toy-1+1", 78, name, &err), 0);
+    ck_assert_int_eq(versions_before(dir, "toy-1+1", name, &err), 0);
     ck_assert_str_eq(name, "toy-1");
+    ck_assert_int_eq(versions_use(dir, name, &err), 0);
     ck_assert_int_eq(versions_current(dir, path, &err), 1);
 
+    ck_assert_int_eq(
+        versions_note(dir, "rolled back", name, "toy-1+1", 78, &err), 0);
     expect_rounds(dir);
 
     snprintf(command, sizeof(command), "rm -r %s", dir);
