@@ -71,7 +71,9 @@ _Static_assert(TOCSIN_UPSTREAM_BODY(TOCSIN_PUT_MAX)(int) sizeof(
 #define PACK_SPAN(m, cap, pairs)                                               \
     text.len = ev->m.len;                                                      \
     record->m = (uint16_t)text.len;                                            \
-    if (text.len != 0) {                                                       \
+    if (text.len - 8 <= 8) {                                                   \
+        to = copy_some(to, ev->m.data, text.len);                              \
+    } else if (text.len != 0) {                                                \
         text.data = ev->m.data;                                                \
         if (text.len > (cap)) {                                                \
             text = tocsin_put_cut(text, cap, pairs);                           \
@@ -81,18 +83,27 @@ _Static_assert(TOCSIN_UPSTREAM_BODY(TOCSIN_PUT_MAX)(int) sizeof(
     }
 #define PACK(member, kind, name, unit, help) PACK_##kind(member)
 
-/* Most texts are short; what is not ours must not be over-read. */
-static inline char *copy(char *to, const char *from, size_t len)
+/* Most texts are short; what is not ours must not be over-read. First those of
+ * 8 to 16 bytes, which no cap is below. */
+static inline char *copy_some(char *to, const char *from, size_t len)
 {
     uint64_t head, tail;
+
+    memcpy(&head, from, 8);
+    memcpy(&tail, from + len - 8, 8);
+    memcpy(to, &head, 8);
+    memcpy(to + len - 8, &tail, 8);
+    return to + len;
+}
+
+static inline char *copy(char *to, const char *from, size_t len)
+{
     uint32_t small_head, small_tail;
 
-    if (len - 8 <= 8) {
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + len - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + len - 8, &tail, 8);
-    } else if (len > 16) {
+    if (len - 8 <= 8) { /* what was cut */
+        return copy_some(to, from, len);
+    }
+    if (len > 16) {
         memcpy(to, from, len);
     } else if (len >= 4) {
         memcpy(&small_head, from, 4);
