@@ -71,15 +71,17 @@ _Static_assert(TOCSIN_UPSTREAM_BODY(TOCSIN_PUT_MAX)(int) sizeof(
 #define PACK_SPAN(m, cap, pairs)                                               \
     text.len = ev->m.len;                                                      \
     record->m = (uint16_t)text.len;                                            \
-    if (text.len - 8 <= 8) {                                                   \
-        to = copy_some(to, ev->m.data, text.len);                              \
-    } else if (text.len != 0) {                                                \
+    if (text.len != 0) {                                                       \
         text.data = ev->m.data;                                                \
-        if (text.len > (cap)) {                                                \
-            text = tocsin_put_cut(text, cap, pairs);                           \
-            record->m = (uint16_t)text.len;                                    \
+        if (text.len - 8 <= 8) {                                               \
+            to = copy_some(to, text.data, text.len);                           \
+        } else {                                                               \
+            if (text.len > (cap)) {                                            \
+                text = tocsin_put_cut(text, cap, pairs);                       \
+                record->m = (uint16_t)text.len;                                \
+            }                                                                  \
+            to = copy(to, text.data, text.len);                                \
         }                                                                      \
-        to = copy(to, text.data, text.len);                                    \
     }
 #define PACK(member, kind, name, unit, help) PACK_##kind(member)
 

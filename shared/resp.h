@@ -87,6 +87,11 @@ static inline char *tocsin_resp_size(char *to, size_t len)
         to[1] = (char)('0' + len);
         return to + 4;
     }
+    if (len < 20) { /* most names and labels that are longer */
+        memcpy(to, "$10\r\n", 5);
+        to[2] = (char)('0' + (len - 10));
+        return to + 5;
+    }
     to[0] = '$';
     if (len < 100) {
         memcpy(to + 1, tocsin_triples + 4 * len + 1, 2);
