@@ -214,78 +214,6 @@ static void put_standing(const struct alerts *alerts, struct buf *to,
 
 /* --------------------------------------------------------------- roll-ups */
 
-struct sum {
-    double rate, errors, p50, p95, inflight;
-    double rate50, rate95; /* of those whose quantile is known */
-    float score;
-    uint32_t series;
-};
-
-static double known(float value)
-{
-    return isnan(value) ? 0 : (double)value;
-}
-
-static void add(struct sum *sum, const struct standing *row)
-{
-    double rate = known(row->rate);
-
-    sum->series++;
-    sum->rate += rate;
-    sum->errors += rate * known(row->errors);
-    sum->inflight += known(row->inflight);
-    sum->score = fmaxf(sum->score, row->score);
-    if (!isnan(row->latency_p50)) {
-        sum->rate50 += rate;
-        sum->p50 += rate * (double)row->latency_p50;
-    }
-    if (!isnan(row->latency_p95)) {
-        sum->rate95 += rate;
-        sum->p95 += rate * (double)row->latency_p95;
-    }
-}
-
-static double mean(double sum, double weight)
-{
-    return weight > 0 ? sum / weight : (double)NAN;
-}
-
-/* Every request is in one route's series, so that these add up to the whole.
- * Quantiles do not add: theirs are means over the routes, by rate. */
-static void put_total(struct alerts *alerts)
-{
-    struct tocsin_board_row row = {
-        .labels = TOCSIN_SPAN(""),
-        .feature = TOCSIN_SPAN(""),
-        .spark = TOCSIN_SPAN(""),
-        .observed = (double)NAN,
-        .expected = (double)NAN,
-        .low = (double)NAN,
-        .high = (double)NAN,
-    };
-    struct sum sum = {0};
-    uint32_t slot;
-
-    for (slot = 0; slot < alerts->standings.max; slot++) {
-        const struct standing *standing = &alerts->standings.rows[slot];
-
-        if (standing->identity != NULL &&
-            standing->identity->scope == SCOPE_ROUTE) {
-            add(&sum, standing);
-        }
-    }
-    if (sum.series == 0) {
-        return;
-    }
-    row.score = (double)sum.score;
-    row.rate = sum.rate;
-    row.errors = mean(sum.errors, sum.rate);
-    row.latency_p50 = mean(sum.p50, sum.rate50);
-    row.latency_p95 = mean(sum.p95, sum.rate95);
-    row.inflight = sum.inflight;
-    put_row(&alerts->rollups, &row);
-}
-
 static void put_rollups(struct alerts *alerts, enum scope scope)
 {
     uint32_t slot;
@@ -330,7 +258,7 @@ void alerts_board(struct alerts *alerts, struct tocsin_board *board)
     buf_clear(&alerts->rollups);
     buf_clear(&alerts->rows);
     put_active(alerts);
-    put_total(alerts);
+    put_rollups(alerts, SCOPE_TOTAL);
     put_rollups(alerts, SCOPE_CLOUD);
     put_rollups(alerts, SCOPE_REGION);
     count = choose_worst(alerts);

@@ -16,10 +16,11 @@
  * whatever the routes say. Where all upstreams of a route fail, two at least,
  * and nobody else's, the route is what they have in common.
  *
- * Of the possible causes the widest is blamed: cloud, region, zone, upstream,
- * peer, then what requests alone can tell. But not one that explains no more
- * than a narrower: a region with one upstream says less than that upstream
- * does. (An upstream with one peer is named rather than the peer.)
+ * Of the possible causes the widest is blamed: the total, cloud, region, zone,
+ * upstream, peer, then what requests alone can tell. But not one that explains
+ * no more than a narrower: a region with one upstream says less than that
+ * upstream does. (An upstream with one peer is named rather than the peer.)
+ * The total has parts in both views.
  *
  * Silence is the other way round: it begins with those who ask. Attempts that
  * fall silent because a route does are not to blame for it.
@@ -46,9 +47,9 @@ struct group {
 };
 
 /* From the widest to the narrowest, attempts before requests. */
-static const enum scope order[] = {SCOPE_CLOUD,    SCOPE_REGION, SCOPE_ZONE,
-                                   SCOPE_UPSTREAM, SCOPE_PEER,   SCOPE_TOTAL,
-                                   SCOPE_SERVER,   SCOPE_ROUTE,  SCOPE_COLUMN};
+static const enum scope order[] = {SCOPE_TOTAL,  SCOPE_CLOUD,    SCOPE_REGION,
+                                   SCOPE_ZONE,   SCOPE_UPSTREAM, SCOPE_PEER,
+                                   SCOPE_SERVER, SCOPE_ROUTE,    SCOPE_COLUMN};
 
 #define ORDERS (sizeof(order) / sizeof(order[0]))
 
@@ -109,7 +110,8 @@ static unsigned place(enum scope scope)
 
 bool group_is_wider(const struct identity *wide, const struct identity *other)
 {
-    return same_view(wide, other) && place(wide->scope) < place(other->scope);
+    return (same_view(wide, other) || wide->scope == SCOPE_TOTAL) &&
+           place(wide->scope) < place(other->scope);
 }
 
 /* What counts as evidence about `whom`: its parts, and the other view. */
@@ -217,7 +219,8 @@ static bool parts_agree(const struct tally *tally, const struct standing *row)
     unsigned all = 0, bad = 0, i;
 
     for (i = place(who->scope) + 1; i < ORDERS; i++) {
-        if (is_of_requests(order[i]) != who->of_requests) {
+        if (who->scope != SCOPE_TOTAL &&
+            is_of_requests(order[i]) != who->of_requests) {
             continue;
         }
         if (!agree(tally, order[i])) {
@@ -324,17 +327,26 @@ static bool is_possible(const struct group *group,
     return users || tally->bad[SCOPE_UPSTREAM] >= 2;
 }
 
+static unsigned bad_leaves(const struct group *group,
+                           const struct identity *who, enum scope leaf)
+{
+    return who->scope == leaf ? 1 : group->tallies[who->slot].bad[leaf];
+}
+
 /* Does `narrow` account for all the bad peers (or routes) that `wide` has? */
 static bool explains_as_much(const struct group *group,
                              const struct identity *narrow,
                              const struct identity *wide)
 {
-    enum scope leaf = wide->of_requests ? SCOPE_ROUTE : SCOPE_PEER;
-    unsigned of_wide = group->tallies[wide->slot].bad[leaf];
-    unsigned of_narrow =
-        narrow->scope == leaf ? 1 : group->tallies[narrow->slot].bad[leaf];
+    unsigned peers = bad_leaves(group, wide, SCOPE_PEER);
+    unsigned routes = bad_leaves(group, wide, SCOPE_ROUTE);
+    bool as_peers = bad_leaves(group, narrow, SCOPE_PEER) == peers;
+    bool as_routes = bad_leaves(group, narrow, SCOPE_ROUTE) == routes;
 
-    return of_wide > 0 && of_narrow == of_wide;
+    if (wide->scope == SCOPE_TOTAL) {
+        return peers + routes > 0 && as_peers && as_routes;
+    }
+    return wide->of_requests ? routes > 0 && as_routes : peers > 0 && as_peers;
 }
 
 static bool is_outdone(const struct group *group,

@@ -195,9 +195,6 @@ static int read_set(struct walk *walk, const struct config_key *key,
         }
         sets->sizes[set]++;
     }
-    if (sets->sizes[set] == 0) {
-        return fail_value(walk, key);
-    }
     sets->count++;
     return 0;
 }

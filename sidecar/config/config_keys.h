@@ -56,9 +56,9 @@
       0, 7 * CONFIG_D,                                                         \
       "how much history is read where there is no checkpoint")                 \
     X(series_by, "series.by", SETS,                                            \
-      "[[server, route], [upstream], [upstream, peer], [cloud, region], "      \
+      "[[], [server, route], [upstream], [upstream, peer], [cloud, region], "  \
       "[cloud]]", 0, 0,                                                        \
-      "label sets: each combination of their values is a series")              \
+      "label sets: each combination of their values is a series, [] all of it")\
     X(series_tick, "series.tick", DURATION, "1s",                              \
       100 * CONFIG_MS, CONFIG_H,                                               \
       "length of a tick: how often each series is measured and judged")        \

@@ -247,7 +247,7 @@ static const char *const expected[] = {
     [CONFIG_BOOL] = "true or false",
     [CONFIG_DURATION] = "a duration as 500ms, 1s, 10m, 1h or 7d,",
     [CONFIG_LEVEL] = "error, warn, notice, info or debug",
-    [CONFIG_SETS] = "a list of 1 to 16 lists of 1 to 8 label names",
+    [CONFIG_SETS] = "a list of 1 to 16 lists of up to 8 label names",
     [CONFIG_URLS] = "a list of at most 16 URLs",
     [CONFIG_WEBHOOKS] = "a list of at most 16 mappings {url, bearer_file}",
 };

@@ -41,6 +41,47 @@ START_TEST(a_route_that_fails_in_all_its_upstreams_is_to_blame)
 }
 END_TEST
 
+START_TEST(what_is_wrong_everywhere_is_one_alert)
+{
+    struct town *town = town_create();
+
+    town_alarm(town, "");
+    ck_assert_str_eq(only_firing(town)->labels, "");
+    town_free(town);
+
+    town = town_create(); /* the clouds first, the total when it is sure */
+    town_alarm(town, "cloud_provider=");
+    town_tick(town);
+    town_alarm(town, "");
+    ck_assert_str_eq(only_firing(town)->labels, "");
+    town_free(town);
+}
+END_TEST
+
+START_TEST(a_total_that_one_part_spoils_is_not_to_blame)
+{
+    struct town *town = town_create();
+    uint32_t total = town_find(town, "");
+
+    town_alarm(town, "aws");
+    town_alarm(town, "upstream=shop");
+    town_alarm(town, "upstream=pay");
+    town_alarm(town, "upstream=api");
+    town->series[total].verdict = town->series[total + 1].verdict;
+    ck_assert_str_eq(only_firing(town)->labels, "cloud_provider=aws");
+    ck_assert_ptr_nonnull(strstr(town_last(town)->parts, "shop"));
+    town_free(town);
+
+    town = town_create(); /* nor one that a single route spoils */
+    town_alarm(town, "route=/api");
+    town->series[total].verdict =
+        town->series[town_find(town, "server=www,route=/api")].verdict;
+    ck_assert_ptr_nonnull(
+        strstr(only_firing(town)->labels, "server=www,route=/api"));
+    town_free(town);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("group");
@@ -49,6 +90,8 @@ int main(void)
     int failed;
 
     tcase_add_test(tcase, a_route_that_fails_in_all_its_upstreams_is_to_blame);
+    tcase_add_test(tcase, what_is_wrong_everywhere_is_one_alert);
+    tcase_add_test(tcase, a_total_that_one_part_spoils_is_not_to_blame);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

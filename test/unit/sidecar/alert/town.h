@@ -6,6 +6,8 @@
  *                       pay  (3 peers)      route  /pay
  *            eu-west-1  api  (3 peers)      route  /api
  *     gcp    us-c1      search (3 peers)    route  /search
+ *
+ * and the total of all requests.
  */
 #ifndef TOCSIN_TEST_TOWN_H
 #define TOCSIN_TEST_TOWN_H
@@ -201,10 +203,11 @@ static inline struct town *town_create(void)
     static const char *const api[] = {"/api", NULL};
     static const char *const search[] = {"/search", NULL};
     struct town *town = calloc(1, sizeof(*town));
-    uint32_t aws, gcp, east, west, central;
+    uint32_t total, aws, gcp, east, west, central;
 
     town->told = calloc(TOWN_TOLD, sizeof(*town->told));
     town->end = TOWN_START;
+    total = town_add(town, SCOPE_TOTAL, true, "");
     aws = town_add(town, SCOPE_CLOUD, false, "cloud_provider=aws");
     gcp = town_add(town, SCOPE_CLOUD, false, "cloud_provider=gcp");
     east = town_add(town, SCOPE_REGION, false,
@@ -220,6 +223,9 @@ static inline struct town *town_create(void)
     town_upstream(town, aws, east, "pay", pay);
     town_upstream(town, aws, west, "api", api);
     town_upstream(town, gcp, central, "search", search);
+    for (uint32_t i = total + 1; i < town->count; i++) {
+        town_link(town, i, total);
+    }
     town->alerts = town_alerts(town);
     return town;
 }
