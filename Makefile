@@ -238,12 +238,15 @@ bench:                      ## print cost per request, rates, memory
 	+@$(SUBMAKE) all $(BENCH_BIN)
 	@$(SYSTEM_ENV) $(PYTHON) test/bench/bench.py $(BENCH)
 
-bench-detect:               ## accuracy on labelled series: NAB=DIR CLOUD=DIR
-	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_MODEL)
+bench-detect:               ## accuracy, beside others: LAB=DIR NAB=DIR CLOUD=DIR
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_MODEL)
 	@$(SUBMAKE) tocsin
+	@$(SYSTEM_ENV) $(PYTHON) test/bench/detect/lab.py $(LAB)
+ifneq ($(NAB)$(CLOUD),)
 	@$(PYTHON) sidecar/model/export.py $(BUILD)/untrained.pt --rounds 0 >/dev/null
 	@$(PYTHON) test/bench/detect/detect.py $(BUILD)/tocsin conf/default.pt \
 	    --untrained $(BUILD)/untrained.pt $(NAB:%=--nab %) $(CLOUD:%=--cloud %)
+endif
 
 # ----------------------------------------------------------------- install
 

@@ -14,10 +14,10 @@ def filled(values):
     return out
 
 
-def static(values, day):
+def static(values, day, rows=0):
     """A level that somebody has set, looking at the first days: how far
     beyond what was seen in 98 % of them, in units of that range."""
-    first = values[:max(10, int(LEARNING * len(values)))]
+    first = values[:rows or max(10, int(LEARNING * len(values)))]
     low, high = np.percentile(first, [1, 99])
     over = np.maximum(values - high, low - values)
     return np.maximum(over, 0.) / max(high - low, 1e-9 + 1e-3 * abs(high))
@@ -97,7 +97,7 @@ def distances(points, centres):
     return np.sqrt(((points[:, None] - centres[None]) ** 2).sum(2))
 
 
-def kmeans(values, day, past=1440, every=360, models=9):
+def kmeans(values, day, past=1440, every=360, models=9, first=200):
     """Netdata's recipe: six lags of the smoothed differences, two means, a
     model for every few hours; a row is odd if it is for all of them."""
     steps = np.diff(values, prepend=values[0])
@@ -105,7 +105,7 @@ def kmeans(values, day, past=1440, every=360, models=9):
     points = np.stack([np.concatenate([np.zeros(k), smooth[:len(smooth) - k]])
                        for k in range(6)], 1)
     dice, alive, out = np.random.default_rng(1), [], np.zeros(len(values))
-    starts = [200] + list(range(every, len(values), every))
+    starts = [first] + list(range(every, len(values), every))
     for start, end in zip(starts, starts[1:] + [len(values)]):
         alive.append(two_means(points[max(5, start - past):start], dice))
         alive = alive[-models:]
