@@ -57,6 +57,9 @@ class Corpus:
     def paths(self):
         return [os.path.join(self.root, s[0]) for s in self.series]
 
+    def days(self):
+        return sum(s[1][-1] - s[1][0] for s in self.series) / 86400.
+
     def column(self, directory, name):
         out = []
         for path, times, _ in self.series:
@@ -77,9 +80,18 @@ class Cloud(Corpus):
             self.labels.append([r['label'].lower() not in (
                 '', '0', '0.0', 'false') for r in rows])
 
+    def files(self, scores):
+        return [events.File(y, s) for y, s in zip(self.labels, scores)]
+
     def judge(self, scores):
-        return events.best([events.File(y, s)
-                            for y, s in zip(self.labels, scores)])
+        return events.best(self.files(scores))
+
+    def told(self, alerts):
+        """-> of its own alerts: right, wrong; of the events: found, all"""
+        tallies = [file.tally(1.) for file in self.files(alerts)]
+        found, wrong = (sum(t[k] for t in tallies) for k in (0, 1))
+        return found, wrong, found, sum(
+            len(file.events) for file in self.files(alerts))
 
 
 class Numenta(Corpus):
@@ -94,6 +106,21 @@ class Numenta(Corpus):
         files = [nab.File(s[1], spans, list(map(float, score)))
                  for s, spans, score in zip(self.series, self.spans, scores)]
         return nab.nab(files, 'standard')[0]
+
+    def told(self, alerts):
+        """-> of its own alerts: right, wrong; of the windows: found, all"""
+        right = wrong = found = count = 0
+        for s, spans, alert in zip(self.series, self.spans, alerts):
+            file = nab.File(s[1], spans, alert)
+            at = [k for k, (_, window, _) in zip(
+                range(file.skip, file.count), file.rows)
+                if alert[k] > 0. and not alert[k - 1] > 0.]
+            inside = [file.rows[k - file.skip][1] for k in at]
+            right += sum(window is not None for window in inside)
+            wrong += sum(window is None for window in inside)
+            found += len({window for window in inside if window is not None})
+            count += len(file.spans)
+        return right, wrong, found, count
 
     def judge_rested(self, scores):
         """At the best of some thresholds, each told once in REST rows."""
@@ -152,6 +179,19 @@ def ours(options, corpora, name, model, without=''):
     line(name, cloud, own, numenta)
 
 
+def tell_alerts(options, corpora):
+    """What somebody would have been told who has set nothing"""
+    for name, corpus in corpora.items():
+        if corpus:
+            alerts = backtest(options, corpus, options.model, '')['alert']
+            right, wrong, found, count = corpus.told(alerts)
+            print('alerts (%s): %d in %.0f days of series, %.2f a day; '
+                  'precision %.2f, %d of %d anomalies' % (
+                      name, right + wrong, corpus.days(),
+                      (right + wrong) / corpus.days(),
+                      right / max(1, right + wrong), found, count), flush=True)
+
+
 def other(corpora, name, score):
     cloud = numenta = rest = None
     if corpora['cloud']:
@@ -189,6 +229,7 @@ def main():
         other(corpora, name, lambda corpus, score=score: [
             score(baselines.filled(s[2]), rows_a_day(s[1]))
             for s in corpus.series])
+    tell_alerts(options, corpora)
 
 
 if __name__ == '__main__':
