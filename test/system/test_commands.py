@@ -178,8 +178,8 @@ def test_board_status_and_check(redis, start_sidecar):
     assert status["alive"] is True
     assert status["events"] == 12300
     assert status["gaps"] == status["duplicates"] == status["malformed"] == 0
-    assert status["series"] == 5  # one of each label set
-    assert "series         5 (0 evicted)" in sidecar.run("status").stdout
+    assert status["series"] == 6  # one of each label set
+    assert "series         6 (0 evicted)" in sidecar.run("status").stdout
     done = sidecar.run("check", "--redis")
     assert done.returncode == 0, done.stderr
     assert "answers" in done.stdout

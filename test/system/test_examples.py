@@ -60,7 +60,7 @@ def test_acl_is_enough_for_both(directory, running, start_nginx,
         "password_file": str(secret(directory, "secret2"))}})
     assert nginx.get("/").status == 200
     redis.wait_entries("tocsin:request", 1)
-    wait_until(lambda: re.search(r"^tocsin_series 1$", nginx.get(
+    wait_until(lambda: re.search(r"^tocsin_series 2$", nginx.get(
         "/_alerts/metrics").text, re.M), 30, "the board in nginx")
     for made in (post(nginx, silence()).json()["silenceID"],
                  tocsin("silence", "add", "-c",
