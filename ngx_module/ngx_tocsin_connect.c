@@ -16,8 +16,11 @@ void
 ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
 {
     ngx_int_t               rc;
+    ngx_atomic_t           *counter;
     ngx_connection_t       *c;
     ngx_tocsin_endpoint_t  *ep;
+
+    static ngx_atomic_t     numbers;
 
     ep = &link->endpoints[link->endpoint];
 
@@ -41,12 +44,19 @@ ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
     link->peer.log = &link->quiet;
     link->peer.log_error = NGX_ERROR_INFO;
 
+    /* $connection is what it would be without links, so they count apart */
+
+    counter = ngx_connection_counter;
+    ngx_connection_counter = &numbers;
+
     rc = ngx_event_connect_peer(&link->peer);
+
+    ngx_connection_counter = counter;
 
     c = link->peer.connection;
 
     if (c == NULL || (rc != NGX_OK && rc != NGX_AGAIN)) {
-        ngx_tocsin_link_failed(link, "refused the connection");
+        ngx_tocsin_link_lost(link, "refused the connection");
         return;
     }
 

@@ -36,6 +36,8 @@ typedef struct {
     ngx_addr_t                      *addr;
     ngx_tocsin_server_t             *server;
     char                             trouble[NGX_TOCSIN_TROUBLE];
+    ngx_msec_t                       since;     /* of that */
+    ngx_uint_t                       error;     /* it was logged as an error */
 } ngx_tocsin_endpoint_t;
 
 
@@ -80,13 +82,18 @@ struct ngx_tocsin_link_s {
 /*
  * The link is of no use any more: it is closed, now or after the reading of
  * replies, and the next server is tried.  The reason is logged when it is not
- * the one that was logged for this server before.
+ * the one that was logged for this server before: what Redis says against us,
+ * or says wrongly, as an error; that it is away as a warning, for nothing is
+ * lost yet, and as an error when that lasts.
  */
-void ngx_tocsin_link_fail(ngx_tocsin_link_t *link, const char *reason,
-    size_t len);
+void ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
+    const char *reason, size_t len);
 
 #define ngx_tocsin_link_failed(link, reason)                                  \
-    ngx_tocsin_link_fail(link, reason, sizeof(reason) - 1)
+    ngx_tocsin_link_fail(link, NGX_LOG_ERR, reason, sizeof(reason) - 1)
+
+#define ngx_tocsin_link_lost(link, reason)                                    \
+    ngx_tocsin_link_fail(link, NGX_LOG_WARN, reason, sizeof(reason) - 1)
 
 /* ngx_tocsin_connect.c */
 void ngx_tocsin_link_connect(ngx_tocsin_link_t *link);

@@ -18,6 +18,7 @@
 
 #define NGX_TOCSIN_PAUSE_FIRST  50
 #define NGX_TOCSIN_PAUSE_LAST   1600
+#define NGX_TOCSIN_AWAY         30000
 
 
 static ngx_uint_t ngx_tocsin_link_endpoints(ngx_tocsin_link_t *link,
@@ -145,7 +146,7 @@ ngx_tocsin_link_trouble(ngx_tocsin_link_t *link, char *text, size_t size)
 void
 ngx_tocsin_link_leave(ngx_tocsin_link_t *link, u_char *reason, size_t len)
 {
-    ngx_tocsin_link_fail(link, (char *) reason, len);
+    ngx_tocsin_link_fail(link, NGX_LOG_ERR, (char *) reason, len);
 }
 
 
@@ -189,9 +190,11 @@ ngx_tocsin_link_good(ngx_tocsin_link_t *link)
 
 
 void
-ngx_tocsin_link_fail(ngx_tocsin_link_t *link, const char *reason, size_t len)
+ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
+    const char *reason, size_t len)
 {
     ngx_str_t               text;
+    ngx_uint_t              news;
     ngx_tocsin_endpoint_t  *ep;
 
     if (link->failed) {
@@ -205,12 +208,25 @@ ngx_tocsin_link_fail(ngx_tocsin_link_t *link, const char *reason, size_t len)
     text.data = (u_char *) reason;
     text.len = ngx_min(len, NGX_TOCSIN_TROUBLE - 1);
 
-    if (ngx_strncmp(ep->trouble, text.data, text.len) != 0
-        || ep->trouble[text.len] != '\0')
-    {
+    if (ep->trouble[0] == '\0') {
+        ep->since = ngx_current_msec;
+        ep->error = 0;
+    }
+
+    news = (ngx_strncmp(ep->trouble, text.data, text.len) != 0
+            || ep->trouble[text.len] != '\0');
+
+    if (!ep->error && ngx_current_msec - ep->since >= NGX_TOCSIN_AWAY) {
+        level = NGX_LOG_ERR;
+        news = 1;
+    }
+
+    if (news) {
         ngx_cpystrn((u_char *) ep->trouble, text.data, text.len + 1);
 
-        ngx_log_error(NGX_LOG_ERR, link->log, 0, "tocsin: redis %V: %*s",
+        ep->error |= (level == NGX_LOG_ERR);
+
+        ngx_log_error(level, link->log, 0, "tocsin: redis %V: %*s",
                       &ep->addr->name, text.len, text.data);
     }
 
@@ -367,7 +383,7 @@ ngx_tocsin_link_flush(ngx_tocsin_link_t *link)
         }
 
         if (n <= 0) {
-            ngx_tocsin_link_failed(link, "broke the connection");
+            ngx_tocsin_link_lost(link, "broke the connection");
             return;
         }
 
@@ -402,7 +418,7 @@ ngx_tocsin_link_read_handler(ngx_event_t *rev)
 
     if (c->close) {
         /* worker_shutdown_timeout */
-        ngx_tocsin_link_failed(link, "was left, the worker is shut down");
+        ngx_tocsin_link_lost(link, "was left, the worker is shut down");
         return;
     }
 
@@ -443,7 +459,7 @@ ngx_tocsin_link_write_handler(ngx_event_t *wev)
     if (link->state == NGX_TOCSIN_LINK_CONNECTING) {
 
         if (ngx_tocsin_link_test(c) != NGX_OK) {
-            ngx_tocsin_link_failed(link, "refused the connection");
+            ngx_tocsin_link_lost(link, "refused the connection");
             return;
         }
 
@@ -481,11 +497,11 @@ ngx_tocsin_link_timer_handler(ngx_event_t *ev)
         return;
 
     case NGX_TOCSIN_LINK_CONNECTING:
-        ngx_tocsin_link_failed(link, "did not take the connection in time");
+        ngx_tocsin_link_lost(link, "did not take the connection in time");
         return;
 
     case NGX_TOCSIN_LINK_GREETING:
-        ngx_tocsin_link_failed(link, "did not answer in time");
+        ngx_tocsin_link_lost(link, "did not answer in time");
         return;
 
     case NGX_TOCSIN_LINK_READY:
@@ -500,7 +516,7 @@ ngx_tocsin_link_timer_handler(ngx_event_t *ev)
     elapsed = ngx_current_msec - link->heard;
 
     if (elapsed >= limit) {
-        ngx_tocsin_link_failed(link, "did not answer in time");
+        ngx_tocsin_link_lost(link, "did not answer in time");
         return;
     }
 

@@ -90,12 +90,12 @@ ngx_tocsin_reply_read(ngx_tocsin_link_t *link)
         }
 
         if (n == 0) {
-            ngx_tocsin_link_failed(link, "closed the connection");
+            ngx_tocsin_link_lost(link, "closed the connection");
             break;
         }
 
         if (n < 0) {
-            ngx_tocsin_link_failed(link, "broke the connection");
+            ngx_tocsin_link_lost(link, "broke the connection");
             break;
         }
 
@@ -345,6 +345,6 @@ ngx_tocsin_reply_error(ngx_tocsin_link_t *link, ngx_uint_t depth, u_char *p,
         && (link->greetings
             || ngx_tocsin_refusal(p, len) == NGX_TOCSIN_ELSEWHERE))
     {
-        ngx_tocsin_link_fail(link, (char *) p, len);
+        ngx_tocsin_link_fail(link, NGX_LOG_ERR, (char *) p, len);
     }
 }

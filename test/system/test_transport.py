@@ -155,6 +155,23 @@ def test_redis_down_at_start(start_redis, nginx):
     assert_all_arrived(server, redis, load.sent)
 
 
+def test_a_link_that_fails_is_not_to_be_seen(start_nginx):
+    """It takes no number of a client's connection, and is no error yet."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        port = listener.getsockname()[1]
+        server = start_nginx(
+            "tocsin on; tocsin_redis @redis@; "
+            "server { listen @port@; return 200 $connection; }",
+            redis=f"redis://127.0.0.1:{port}", workers=1)
+        before = int(server.get("/").text)
+        for _ in range(5):
+            listener.accept()[0].close()
+        assert int(server.get("/").text) == before + 1
+    server.wait_log(r"\[warn\].*tocsin: redis 127.0.0.1:\d+: ")
+    assert "[error]" not in server.log
+
+
 def test_redis_stopped_and_continued(redis, nginx):
     server = nginx(f"{redis.url} timeout=200ms")
     with Load(server.url("/")) as load:
