@@ -57,7 +57,7 @@ UNIT     ?= test/unit
 UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all module tocsin unit test system deps lint check-layers check-format \
+.PHONY: all module tocsin unit test system nginx-tests deps lint check-layers check-format \
         model demo lab bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
@@ -188,6 +188,9 @@ system:                     ## run the system tests against what is built
 	$(SYSTEM_RUN) --cache-clear -n $(SYSTEM_JOBS) $(SYSTEM) || { \
 	    echo "== what failed, once more, one by one"; \
 	    $(SYSTEM_RUN) --last-failed --last-failed-no-failures=none $(SYSTEM); }
+
+nginx-tests: module         ## nginx' own test suite (NGINX_TESTS=DIR, a checkout)
+	@TOCSIN_BUILD=$(abspath $(BUILD)) test/system/nginx-tests.sh $(NGINX_TESTS)
 
 test: deps                  ## install, build, run all tests
 	+$(SUBMAKE) all $(UNIT_BIN)
