@@ -56,7 +56,10 @@ static int quoted_cell(struct csv *csv, const char *line, const char **at,
         }
         cell->text.len = (size_t)(*at - cell->text.data);
         (*at)++;
-        if (*at < end && **at != ',' && **at != '\n' && **at != '\r') {
+        if (*at < end && **at == '\r' && (*at + 1 == end || (*at)[1] == '\n')) {
+            (*at)++;
+        }
+        if (*at < end && **at != ',' && **at != '\n') {
             return csv_error(csv, column_of(line, *at), err,
                              "text after a closing quote");
         }
@@ -97,7 +100,6 @@ static int read_cells(struct csv *csv, const char **at, const char *end,
             if (quoted_cell(csv, line, at, end, cell, err) != 0) {
                 return -1;
             }
-            *at += *at < end && **at == '\r';
         } else {
             plain_cell(at, end, cell);
         }

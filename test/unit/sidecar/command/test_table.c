@@ -92,6 +92,9 @@ START_TEST(all_ends_of_lines_and_quotes)
     raw_is(table.header, "\"time\",\"x, or \"\"y\"\"\"");
     raw_is(table.raw[0], "\"2026-01-01T00:00:00Z\",\"4\"");
     raw_is(table.raw[1], "\"2026-01-01T00:01:00Z\",5");
+    table_release(&table);
+    ck_assert_int_eq(reading("t,x\r\n60,\"5\"\r"), 0);
+    ck_assert(table.values[0] == 5.0f);
 }
 END_TEST
 
@@ -136,6 +139,7 @@ START_TEST(errors_say_where)
         {"t,x\n1\n", ":2:1:", "1 cells: expected 2"},
         {"t,x\n1,\"2\n", ":2:3:", "a quote is not closed"},
         {"t,x\n1,\"2\"3\n", ":2:6:", "text after a closing quote"},
+        {"t,x\n1,\"2\"\r3,4\n", ":2:6:", "text after a closing quote"},
         {"t,\"a\nb\"\n1,z\n", ":3:3:", "\"z\""},
         {"t,x,Alert\n1,2,0\n", ":1:5:", "\"Alert\" is a column of what"},
     };
