@@ -163,6 +163,12 @@ typedef enum {
 
 ngx_tocsin_refusal_e ngx_tocsin_refusal(u_char *p, size_t len);
 
+/*
+ * Copies what Redis said, as far as it fits, and terminates it: it may be
+ * anything, but must not make lines of its own in a log.
+ */
+void ngx_tocsin_words(u_char *to, size_t size, u_char *p, size_t len);
+
 ngx_tocsin_link_t *ngx_tocsin_link_create(ngx_tocsin_conf_t *tcf,
     ngx_pool_t *pool, ngx_log_t *log, const ngx_tocsin_link_handler_t *handler,
     void *data);

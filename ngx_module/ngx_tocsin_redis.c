@@ -193,7 +193,7 @@ void
 ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
     const char *reason, size_t len)
 {
-    ngx_str_t               text;
+    u_char                  text[NGX_TOCSIN_TROUBLE];
     ngx_uint_t              news;
     ngx_tocsin_endpoint_t  *ep;
 
@@ -205,16 +205,14 @@ ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
 
     ep = &link->endpoints[link->endpoint];
 
-    text.data = (u_char *) reason;
-    text.len = ngx_min(len, NGX_TOCSIN_TROUBLE - 1);
+    ngx_tocsin_words(text, sizeof(text), (u_char *) reason, len);
 
     if (ep->trouble[0] == '\0') {
         ep->since = ngx_current_msec;
         ep->error = 0;
     }
 
-    news = (ngx_strncmp(ep->trouble, text.data, text.len) != 0
-            || ep->trouble[text.len] != '\0');
+    news = (ngx_strcmp(ep->trouble, text) != 0);
 
     if (!ep->error && ngx_current_msec - ep->since >= NGX_TOCSIN_AWAY) {
         level = NGX_LOG_ERR;
@@ -222,16 +220,16 @@ ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
     }
 
     if (news) {
-        ngx_cpystrn((u_char *) ep->trouble, text.data, text.len + 1);
+        ngx_cpystrn((u_char *) ep->trouble, text, NGX_TOCSIN_TROUBLE);
 
         ep->error |= (level == NGX_LOG_ERR);
 
-        ngx_log_error(level, link->log, 0, "tocsin: redis %V: %*s",
-                      &ep->addr->name, text.len, text.data);
+        ngx_log_error(level, link->log, 0, "tocsin: redis %V: %s",
+                      &ep->addr->name, text);
     }
 
-    ngx_snprintf((u_char *) link->trouble, NGX_TOCSIN_TROUBLE, "%V: %V%Z",
-                 &ep->addr->name, &text);
+    ngx_snprintf((u_char *) link->trouble, NGX_TOCSIN_TROUBLE, "%V: %s%Z",
+                 &ep->addr->name, text);
     link->trouble[NGX_TOCSIN_TROUBLE - 1] = '\0';
 
     if (!link->reading) {

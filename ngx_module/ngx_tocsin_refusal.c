@@ -67,3 +67,19 @@ ngx_tocsin_refusal(u_char *p, size_t len)
 
     return r->refusal;
 }
+
+
+void
+ngx_tocsin_words(u_char *to, size_t size, u_char *p, size_t len)
+{
+    u_char  *last;
+
+    last = p + ngx_min(len, size - 1);
+
+    while (p < last) {
+        *to++ = (*p < 0x20 || *p == 0x7f) ? '.' : *p;
+        p++;
+    }
+
+    *to = '\0';
+}

@@ -345,6 +345,11 @@ ngx_tocsin_reply_error(ngx_tocsin_link_t *link, ngx_uint_t depth, u_char *p,
         && (link->greetings
             || ngx_tocsin_refusal(p, len) == NGX_TOCSIN_ELSEWHERE))
     {
+        if (len == 0) {
+            ngx_tocsin_link_failed(link, "sent an error without words");
+            return;
+        }
+
         ngx_tocsin_link_fail(link, NGX_LOG_ERR, (char *) p, len);
     }
 }

@@ -473,10 +473,12 @@ static void
 ngx_tocsin_complain(ngx_tocsin_worker_t *w, ngx_tocsin_refusal_e refusal,
     u_char *p, size_t len)
 {
-    len = ngx_min(len, sizeof(w->own.slot->trouble) - 1);
+    u_char  text[sizeof(w->own.slot->trouble)];
+
+    ngx_tocsin_words(text, sizeof(text), p, len);
 
     if (w->own.slot) {
-        ngx_tocsin_slot_trouble(w->own.slot, p, len);
+        ngx_tocsin_slot_trouble(w->own.slot, text, ngx_strlen(text));
     }
 
     if (w->complained[refusal]
@@ -490,13 +492,13 @@ ngx_tocsin_complain(ngx_tocsin_worker_t *w, ngx_tocsin_refusal_e refusal,
 
     if (refusal == NGX_TOCSIN_REFUSED) {
         ngx_log_error(NGX_LOG_ERR, w->log, 0,
-                      "tocsin: redis refuses entries, they are dropped: %*s",
-                      len, p);
+                      "tocsin: redis refuses entries, they are dropped: %s",
+                      text);
 
     } else {
         ngx_log_error(NGX_LOG_WARN, w->log, 0,
-                      "tocsin: redis takes no entries now, they are kept: %*s",
-                      len, p);
+                      "tocsin: redis takes no entries now, they are kept: %s",
+                      text);
     }
 }
 

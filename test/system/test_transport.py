@@ -414,6 +414,19 @@ def test_garbage_is_not_an_acknowledgement(redis, nginx, between, garbage):
     assert distinct(redis) == now.emitted, "nothing was taken for delivered"
 
 
+@pytest.mark.parametrize("said, logged", [
+    (b"-\r\n", "sent an error without words"),
+    (b"-NOAUTH a\nb\x1b[31m\r\n", r"NOAUTH a\.b\.\[31m"),
+], ids=["nothing", "lines"])
+def test_what_redis_says_makes_no_lines_in_the_log(redis, nginx, between,
+                                                   said, logged):
+    relay = between(lambda data: [said])
+    server = nginx(f"{relay.url}/1", workers=1)  # SELECT is answered so
+    server.wait_log(r"\[error\] .*tocsin: redis \S+: " + logged + "$")
+    assert all(re.match(r"\d{4}/\d\d/\d\d ", line)
+               for line in server.log.splitlines())
+
+
 # -------------------------------------------------------------------- full ring
 
 
