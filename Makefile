@@ -57,8 +57,8 @@ UNIT     ?= test/unit
 UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all module tocsin unit test system nginx-tests deps lint check-layers check-format \
-        model demo lab bench install uninstall clean help docs check-docs
+.PHONY: all module tocsin unit test system nginx-tests fuzz fuzz-build \
+        fuzz-replay deps lint check-layers check-format model demo lab bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
 all: module tocsin          ## build the module and the sidecar
@@ -194,7 +194,45 @@ nginx-tests: module         ## nginx' own test suite (NGINX_TESTS=DIR, a checkou
 
 test: deps                  ## install, build, run all tests
 	+$(SUBMAKE) all $(UNIT_BIN)
-	+@fail=0; $(SUBMAKE) unit || fail=1; $(SUBMAKE) system || fail=1; exit $$fail
+	+@fail=0; $(SUBMAKE) unit || fail=1; \
+	    $(SUBMAKE) fuzz-replay || fail=1; $(SUBMAKE) system || fail=1; exit $$fail
+
+# -------------------------------------------------------------------- fuzz
+
+# A target is linked with replay.c, which runs it over what is kept in corpus/,
+# or by `make fuzz` with libFuzzer. `make fuzz FUZZ=reply FUZZ_SECONDS=600`.
+FUZZ         ?= $(filter-out replay,$(patsubst test/fuzz/%.c,%,$(sort $(wildcard test/fuzz/*.c))))
+FUZZ_SECONDS ?= 60
+FUZZ_ENGINE  ?= $(BUILD)/obj/test/fuzz/replay.c.o
+FUZZ_BIN     := $(FUZZ:%=$(BUILD)/fuzz/%)
+.SECONDARY: $(addprefix $(BUILD)/obj/test/fuzz/,$(FUZZ:%=%.c.o) replay.c.o)
+FUZZ_NGX     := $(addprefix $(BUILD)/obj/ngx_module/,$(addsuffix .c.o,ngx_tocsin_reply ngx_tocsin_refusal \
+                ngx_http_tocsin_entry ngx_http_tocsin_alerts ngx_http_tocsin_board))
+NGX_INCLUDE  := $(addprefix -isystem $(NGX_TREE)/,src/core src/event src/event/modules src/os/unix objs)
+
+# What is nginx' own is compiled as nginx is.
+$(FUZZ_NGX) $(BUILD)/obj/test/fuzz/replies.c.o: CFLAGS_ALL = -std=gnu11 -g $(OPT) -Wall -Werror -Wno-void-pointer-to-int-cast \
+    $(SAN_FLAGS) $(NGX_INCLUDE) -MMD -MP $(CFLAGS)
+$(FUZZ_NGX) $(BUILD)/obj/test/fuzz/replies.c.o: | $(NGX_TREE)/objs/Makefile
+
+$(BUILD)/fuzz/replies: $(FUZZ_NGX)
+$(BUILD)/fuzz/%: $(BUILD)/obj/test/fuzz/%.c.o $(SIDECAR_OBJ) $(SHARED_OBJ) $(filter %.o,$(FUZZ_ENGINE))
+	@mkdir -p $(@D)
+	$(SAY) "  FUZZ $@"
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter-out %.o,$(FUZZ_ENGINE)) $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS)
+
+fuzz-build: $(FUZZ_BIN)
+
+fuzz-replay: $(FUZZ_BIN)    ## run the fuzz targets over their corpus
+	@for target in $(FUZZ); do $(BUILD)/fuzz/$$target test/fuzz/corpus/$$target || exit 1; done
+
+# clang 14 knows fewer names of CPU features than gcc: the portable way is taken.
+fuzz: $(NGX_TREE)/objs/Makefile ## search for inputs that break the parsers
+	@$(LINT)/need.sh $(PACKAGES_BUILD) clang libclang-rt-14-dev
+	+@$(SUBMAKE) BUILD=$(BUILD)/clang NGX_TREE=$(abspath $(NGX_TREE)) -o $(abspath $(NGX_TREE))/objs/Makefile \
+	    CC=clang CXX=clang++ OPT=-O1 MODEL=stub SANITIZER=address,undefined FUZZ_ENGINE=-fsanitize=fuzzer \
+	    CFLAGS="-fsanitize=fuzzer-no-link '-D__builtin_cpu_supports(name)=0'" fuzz-build
+	@test/fuzz/fuzz.sh $(BUILD)/clang/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 # ------------------------------------------------------------------- checks
 
