@@ -57,7 +57,7 @@ UNIT     ?= test/unit
 UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all module tocsin unit test system nginx-tests fuzz fuzz-build \
+.PHONY: all module tocsin unit test system nginx-tests leases tsan fuzz fuzz-build \
         fuzz-replay deps lint check-layers check-format model demo lab bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
@@ -192,10 +192,31 @@ system:                     ## run the system tests against what is built
 nginx-tests: module         ## nginx' own test suite (NGINX_TESTS=DIR, a checkout)
 	@TOCSIN_BUILD=$(abspath $(BUILD)) test/system/nginx-tests.sh $(NGINX_TESTS)
 
+# The tests with a module that watches who writes to its shared memory; then
+# one with a module that breaks the rule, which must be caught.
+LEASES_RUN = TOCSIN_BUILD=$(abspath $(BUILD))/leases$(1) $(PYTHON) -m pytest -q -p no:cacheprovider
+
+leases:                     ## watch the leases of shared memory while testing
+	+@$(SUBMAKE) BUILD=$(BUILD)/leases MODULE_CC=-DNGX_TOCSIN_DEBUG_LEASES=1 module
+	+@$(SUBMAKE) BUILD=$(BUILD)/leases-broken MODULE_CC=-DNGX_TOCSIN_DEBUG_LEASES=2 module
+	$(call LEASES_RUN) -n $(SYSTEM_JOBS) $(addprefix test/system/test_,transport.py workers.py upgrade.py)
+	@! $(call LEASES_RUN,-broken) -k every_event_once test/system/test_transport.py >$(BUILD)/leases-broken.log
+	@grep -m1 -o 'tocsin: .* writes to a slot that is not leased' $(BUILD)/leases-broken.log
+
 test: deps                  ## install, build, run all tests
 	+$(SUBMAKE) all $(UNIT_BIN)
 	+@fail=0; $(SUBMAKE) unit || fail=1; \
 	    $(SUBMAKE) fuzz-replay || fail=1; $(SUBMAKE) system || fail=1; exit $$fail
+
+# ThreadSanitizer: what shares memory between threads, and with a model the
+# whole sidecar. `make tsan MODEL=stub` is quick.
+TSAN_UNIT := $(addprefix test/unit/,shared/test_ring_threads.c sidecar/alert/test_notify.c \
+             sidecar/command/test_saver.c $(if $(filter torch,$(MODEL)),sidecar/model/test_trainer.c))
+TSAN_RUN = TOCSIN_BUILD=$(abspath $(BUILD))/tsan-$(MODEL) TOCSIN_SANITIZER=thread $(PYTHON) -m pytest -q -p no:cacheprovider
+
+tsan:                       ## threads under ThreadSanitizer (MODEL=stub: the quick part)
+	+@$(SUBMAKE) BUILD=$(BUILD)/tsan-$(MODEL) SANITIZER=thread OPT=-O1 UNIT="$(TSAN_UNIT)" tocsin unit
+	$(if $(filter torch,$(MODEL)),$(TSAN_RUN) test/system/test_alert.py)
 
 # -------------------------------------------------------------------- fuzz
 

@@ -77,6 +77,8 @@ ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev)
         return 0;
     }
 
+    ngx_tocsin_must_hold(w->own.slot);
+
     ring = &w->own.ring;
 
     w->dirty = 1;
@@ -120,6 +122,7 @@ ngx_tocsin_commit(ngx_tocsin_conf_t *tcf)
 
     w->dirty = 0;
 
+    ngx_tocsin_must_hold(w->own.slot);
     tocsin_ring_publish(&w->own.ring);
 
     if (!w->flush.timer_set) {
@@ -408,10 +411,12 @@ ngx_tocsin_on_drained(void *data)
     ngx_tocsin_worker_t  *w = data;
 
     if (w->own.slot) {
+        ngx_tocsin_must_hold(w->own.slot);
         tocsin_ring_publish(&w->own.ring);
     }
 
     if (w->adopted.slot) {
+        ngx_tocsin_must_hold(w->adopted.slot);
         tocsin_ring_publish(&w->adopted.ring);
     }
 
@@ -512,6 +517,7 @@ ngx_tocsin_on_ready(void *data)
     w->paused = 0;
 
     if (w->own.slot) {
+        ngx_tocsin_must_hold(w->own.slot);
         atomic_store(&w->own.slot->connected, 1);
         (void) atomic_fetch_add(&w->own.slot->reconnects, w->lost);
     }
@@ -541,6 +547,7 @@ ngx_tocsin_on_lost(void *data)
     w->lost = 1;
 
     if (w->own.slot) {
+        ngx_tocsin_must_hold(w->own.slot);
         tocsin_ring_rewind(&w->own.ring);
         tocsin_ring_publish(&w->own.ring);
 
@@ -552,6 +559,7 @@ ngx_tocsin_on_lost(void *data)
     }
 
     if (w->adopted.slot) {
+        ngx_tocsin_must_hold(w->adopted.slot);
         tocsin_ring_rewind(&w->adopted.ring);
         tocsin_ring_publish(&w->adopted.ring);
     }

@@ -268,6 +268,30 @@ ngx_tocsin_lease_self(void)
 }
 
 
+#if (NGX_TOCSIN_DEBUG_LEASES)
+
+void
+ngx_tocsin_slot_held(ngx_tocsin_slot_t *slot, const char *where)
+{
+    static uint64_t   self;
+    static ngx_pid_t  pid;
+
+    if (pid != ngx_pid) {
+        pid = ngx_pid;
+        self = ngx_tocsin_lease_self();
+    }
+
+    if (atomic_load(&slot->lease) != self) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "tocsin: %s() writes to a slot that is not leased",
+                      where);
+        ngx_abort();
+    }
+}
+
+#endif
+
+
 static ngx_uint_t
 ngx_tocsin_lease_dead(ngx_tocsin_slot_t *slot, uint64_t lease)
 {
@@ -330,6 +354,10 @@ ngx_tocsin_slot_lease(ngx_tocsin_conf_t *tcf, uint64_t lease)
                 continue;
             }
 
+#if (NGX_TOCSIN_DEBUG_LEASES == 2)
+            return slot;
+#endif
+
             if (atomic_compare_exchange_strong(&slot->lease, &holder, lease)) {
                 atomic_store(&slot->heartbeat, ngx_tocsin_now());
                 return slot;
@@ -385,6 +413,8 @@ ngx_tocsin_slot_adopt(ngx_tocsin_conf_t *tcf, uint64_t lease)
 void
 ngx_tocsin_slot_release(ngx_tocsin_slot_t *slot)
 {
+    ngx_tocsin_must_hold(slot);
+
     atomic_store(&slot->working, 0);
     atomic_store(&slot->connected, 0);
     atomic_store(&slot->lease, 0);
@@ -399,6 +429,8 @@ ngx_tocsin_slot_open(ngx_tocsin_conf_t *tcf, ngx_tocsin_slot_t *slot,
     ngx_uint_t               i;
     ngx_tocsin_shm_t        *shm;
     ngx_tocsin_ring_zone_t  *rings;
+
+    ngx_tocsin_must_hold(slot);
 
     shm = ngx_tocsin_shm(tcf);
     rings = ngx_tocsin_ring_zone(tcf);
@@ -426,6 +458,8 @@ ngx_tocsin_slot_open(ngx_tocsin_conf_t *tcf, ngx_tocsin_slot_t *slot,
 void
 ngx_tocsin_slot_trouble(ngx_tocsin_slot_t *slot, u_char *p, size_t len)
 {
+    ngx_tocsin_must_hold(slot);
+
     ngx_cpystrn((u_char *) slot->trouble, p,
                 ngx_min(len + 1, sizeof(slot->trouble)));
 

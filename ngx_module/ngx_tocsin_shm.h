@@ -91,6 +91,25 @@ void ngx_tocsin_slot_release(ngx_tocsin_slot_t *slot);
 void ngx_tocsin_slot_trouble(ngx_tocsin_slot_t *slot, u_char *p, size_t len);
 
 /*
+ * The rule of this memory: whoever writes to a slot, or to its ring, holds its
+ * lease; counters that all may add to are atomic.  A build with
+ * NGX_TOCSIN_DEBUG_LEASES (make leases) looks at every such write, and a worker
+ * dies of one that breaks the rule.  With 2 it gives away slots that were not
+ * leased: that must be found.
+ */
+#if (NGX_TOCSIN_DEBUG_LEASES)
+
+void ngx_tocsin_slot_held(ngx_tocsin_slot_t *slot, const char *where);
+
+#define ngx_tocsin_must_hold(slot)  ngx_tocsin_slot_held(slot, __func__)
+
+#else
+
+#define ngx_tocsin_must_hold(slot)
+
+#endif
+
+/*
  * Opens the ring of a leased slot.  What waits in a ring whose data is not
  * within reach any more is dropped; NGX_DECLINED if that was all, since the
  * data zone has no place for this slot.

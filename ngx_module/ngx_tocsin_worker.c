@@ -208,10 +208,12 @@ ngx_tocsin_tick_handler(ngx_event_t *ev)
     now = ngx_tocsin_now();
 
     if (w->own.slot) {
+        ngx_tocsin_must_hold(w->own.slot);
         atomic_store(&w->own.slot->heartbeat, now);
     }
 
     if (w->adopted.slot) {
+        ngx_tocsin_must_hold(w->adopted.slot);
         atomic_store(&w->adopted.slot->heartbeat, now);
 
     } else if (!ngx_exiting) {
@@ -375,6 +377,7 @@ ngx_tocsin_give_up(ngx_tocsin_worker_t *w)
                       w->own.ring.now.buffered);
     }
 
+    ngx_tocsin_must_hold(w->own.slot);
     tocsin_ring_clear(&w->own.ring, NGX_TOCSIN_DROP_SHUTDOWN);
 }
 

@@ -6,7 +6,8 @@ nginx' error log, a sanitizer's report, an exit code) fails the test that
 stops it. Environment:
 
     TOCSIN_BUILD       where the programs were built; default build/
-    TOCSIN_SANITIZER   what they were built with: address, address,undefined
+    TOCSIN_SANITIZER   what they were built with: address, address,undefined,
+                       thread (the sidecar alone)
     TOCSIN_PATIENCE    factor for all time limits
 """
 
@@ -62,6 +63,8 @@ def sanitizer_env(directory, leaks):
         "ASAN_OPTIONS": options,
         "UBSAN_OPTIONS": f"print_stacktrace=1:{options}",
         "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
+        "TSAN_OPTIONS": f"log_path={directory}/sanitizer:"
+                        f"exitcode={SANITIZER_EXIT}",
     }
 
 
@@ -342,7 +345,7 @@ http {
         (self.dir / "nginx.conf").write_text(text)
 
     def environment(self):
-        if not SANITIZER:
+        if "address" not in SANITIZER:
             return {}
         return {"LD_PRELOAD": runtime_library("libasan.so"),
                 **sanitizer_env(self.dir, leaks=False)}
