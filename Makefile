@@ -303,6 +303,7 @@ bench:                      ## print cost per request, rates, memory
 bench-detect:               ## accuracy, beside others: LAB=DIR NAB=DIR CLOUD=DIR
 	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_MODEL)
 	@$(SUBMAKE) tocsin
+	@$(PYTHON) test/bench/detect/budget.py $(BUILD)/tocsin conf/default.pt
 	@$(SYSTEM_ENV) $(PYTHON) test/bench/detect/lab.py $(LAB)
 ifneq ($(NAB)$(CLOUD),)
 	@$(PYTHON) sidecar/model/export.py $(BUILD)/untrained.pt --rounds 0 >/dev/null

@@ -428,9 +428,10 @@ static const char summary[] =
     "column of times and columns of numbers, one row a tick. Writes\n"
     "DIR/<name>.csv: the columns of FILE, then anomaly_score (does this row\n"
     "stick out), incident_score (is it a rare change that somebody should be\n"
-    "told of) and alert (1 from an anomaly_score of 2 or more that is rarer\n"
-    "than detect.false_alarms_per_day allows, until detect.clear rows passed\n"
-    "without one). Each row is scored from the rows before it. Files of\n"
+    "told of) and alert (1 from an anomaly_score that is rarer than\n"
+    "detect.false_alarms_per_day allows, and 2 or more if that is 1, until\n"
+    "detect.clear rows passed without one). Each row is scored from the rows\n"
+    "before it. Files of\n"
     "several directories keep their paths below what these have in common.\n"
     "Of files with a column called label it prints precision, recall, F1 and\n"
     "delay, event by event.";

@@ -10,6 +10,8 @@
 #include <math.h>
 
 #define SPENT_MAX 6.0F
+#define PACE 0.1 /* of the logarithm, by each alarm that begins... */
+#define OWED 2.0 /* ...and how far it goes */
 #define NONE UINT32_MAX
 
 void alarm_init(struct alarm *alarm)
@@ -20,6 +22,21 @@ void alarm_init(struct alarm *alarm)
 double alarm_thrift(const struct alarm *alarm)
 {
     return exp2(-(double)alarm->spent);
+}
+
+double alarm_owed(const struct alarm *alarm)
+{
+    return exp((double)alarm->owed);
+}
+
+/* Rows that stick out come in clusters, and an alarm lasts: how many begin at
+ * a given rate of rows only counting tells (Robbins and Monro 1951). While one
+ * lasts none can begin. */
+static void count(struct alarm *alarm, double allowed, bool began)
+{
+    double owed = (double)alarm->owed + PACE * (allowed - (began ? 1 : 0));
+
+    alarm->owed = (float)fmin(fmax(owed, -OWED), OWED);
 }
 
 static void begin(struct alarm *alarm, const struct alarm_input *input)
@@ -66,8 +83,13 @@ void alarm_step(struct alarm *alarm, const struct alarm_input *input)
     }
     if (alarm->on) {
         go_on(alarm, input);
-    } else if (input->harmful && (input->rare || input->sudden)) {
+        return;
+    }
+    if (input->harmful && (input->rare || input->sudden)) {
         begin(alarm, input);
+    }
+    if (input->allowed > 0) {
+        count(alarm, input->allowed, alarm->on);
     }
 }
 
@@ -82,6 +104,7 @@ void alarm_save(const struct alarm *alarm, struct buf *to)
     buf_put_u64(to, alarm->since);
     buf_put_f32(to, alarm->before);
     buf_put_f32(to, alarm->spent);
+    buf_put_f32(to, alarm->owed);
 }
 
 void alarm_restore(struct alarm *alarm, struct cursor *from)
@@ -98,4 +121,5 @@ void alarm_restore(struct alarm *alarm, struct cursor *from)
     alarm->since = cursor_u64(from);
     alarm->before = cursor_f32(from);
     alarm->spent = cursor_f32(from);
+    alarm->owed = cursor_f32(from);
 }

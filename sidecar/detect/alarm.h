@@ -22,6 +22,7 @@ struct alarm {
     uint64_t since;   /* us: the tick in which the harm began */
     float before;     /* the evidence of the tick before */
     float spent;      /* what its alarms so far have raised the bar by */
+    float owed; /* logarithm: how much more often than that it may begin */
 };
 
 struct alarm_input {
@@ -34,6 +35,7 @@ struct alarm_input {
     uint32_t column;
     unsigned clear; /* quiet ticks that end it */
     double hour;    /* in ticks */
+    double allowed; /* beginnings a tick, to be counted; 0: this one is not */
 };
 
 void alarm_init(struct alarm *alarm);
@@ -41,6 +43,9 @@ void alarm_step(struct alarm *alarm, const struct alarm_input *input);
 
 /* Factor that the alarms so far put on the rate that is allowed, <= 1. */
 double alarm_thrift(const struct alarm *alarm);
+
+/* Factor on that rate which brings as many alarms as are allowed. */
+double alarm_owed(const struct alarm *alarm);
 
 void alarm_save(const struct alarm *alarm, struct buf *to);
 void alarm_restore(struct alarm *alarm, struct cursor *from);

@@ -8,16 +8,17 @@
  *
  * The scores of the first two are what `backtest` prints. Alarms follow the
  * third where the features are known, the first where they are columns of a
- * file: then a row has to be rarer than the budget allows, and to stick out of
- * any series as far as STICKS_OUT. Each statistic is calibrated by a tail of
- * its own (tail.h) to a rate of false alarms, which is compared with the user's
- * budget spread over all series and ticks. The harm of two ticks in a row (the
- * lesser of them) is one statistic, that of a single tick another; the second
- * has to be much rarer, and then needs no second tick.
+ * file: then a row has to be rarer than the budget allows, and to stick out as
+ * far as budget.h says. Each statistic is calibrated by a tail of its own
+ * (tail.h) to a rate of false alarms, which is compared with the user's budget
+ * spread over all series and ticks. The harm of two ticks in a row (the lesser
+ * of them) is one statistic, that of a single tick another; the second has to
+ * be much rarer, and then needs no second tick.
  *
- * What must stay true: a series in alarm teaches neither its tails nor the
- * baselines of the features that are wrong; the verdict of a row depends on
- * what came before it only; saving and restoring changes no bit.
+ * What must stay true: a series in alarm teaches neither its tails (but those
+ * of a file, see learn_row()) nor the baselines of the features that are wrong;
+ * the verdict of a row depends on what came before it only; saving and
+ * restoring changes no bit.
  */
 #include "detect.h"
 
@@ -25,24 +26,26 @@
 #include <stdlib.h>
 
 #include "alarm.h"
+#include "budget.h"
 #include "evidence.h"
 #include "incident.h"
 #include "score.h"
 #include "tail.h"
 #include "watch.h"
 
-#define DAY 86400e6
 #define HOUR 3600e6
 #define ACCEPT 1.0        /* hours after which a new level is normal... */
 #define ACCEPT_FAILING 24 /* ...and that many errors are */
 #define SUDDEN 0.1        /* of the budget's rate, for a single tick */
-#define STICKS_OUT 2.0    /* log odds, about: less is never told of a file */
+#define CAPPED 0.05       /* of the blocks teach the tail less than they are */
+#define BLOCK 0.5         /* of the ticks between two alarms, at most... */
+#define CLEAR 0.125       /* ...and of those that end one */
 
 /* Priors of block maxima, from series of synthetic traffic. */
-static const struct tail_options tail_row = {0, 1.0, 0.7, 0.2};
-static const struct tail_options tail_news = {0, 0.4, 0.25, 0.05};
-static const struct tail_options tail_pair = {0, 3.0, 1.2, 1.0};
-static const struct tail_options tail_tick = {0, 5.0, 1.5, 1.0};
+static const struct tail_options tail_row = {0, 1.0, 0.7, 0.2, 0};
+static const struct tail_options tail_news = {0, 0.4, 0.25, 0.05, 0};
+static const struct tail_options tail_pair = {0, 3.0, 1.2, 1.0, 0};
+static const struct tail_options tail_tick = {0, 5.0, 1.5, 1.0, 0};
 
 struct subject {
     struct incident incident;
@@ -58,14 +61,16 @@ struct detect {
     struct verdict *verdicts;
     uint8_t *used;
     struct tail *row, *news, *pair, *tick;
+    unsigned block; /* ticks, of the tails */
 };
 
 /* One row on its way to a verdict. */
 struct trial {
     const struct scored_batch *scored;
     uint32_t index, slot;
-    bool known;  /* the columns are features, not those of a file */
-    double rate; /* that the budget allows each row */
+    bool known;         /* the columns are features, not those of a file */
+    double share, rate; /* that the budget allows each row; a row of this one */
+    bool counted;       /* it is the rate that decides, not budget_least() */
     double sticks_out;
     struct incident_score news;
     struct sight sight;
@@ -74,12 +79,13 @@ struct trial {
     double chance;         /* rate of false alarms as strong as these */
 };
 
-static struct tail *make_tail(const struct tail_options *prior, uint32_t max,
-                              struct err *err)
+static struct tail *make_tail(const struct detect *detect,
+                              const struct tail_options *prior, struct err *err)
 {
     struct tail_options options = *prior;
 
-    options.max = max;
+    options.max = detect->options.max;
+    options.block = detect->block;
     return tail_create(&options, err);
 }
 
@@ -94,10 +100,10 @@ static int make_tables(struct detect *detect, struct err *err)
         detect->used == NULL) {
         return err_set(err, ERR_SYSTEM, "no memory for %u series", max);
     }
-    if ((detect->row = make_tail(&tail_row, max, err)) == NULL ||
-        (detect->news = make_tail(&tail_news, max, err)) == NULL ||
-        (detect->pair = make_tail(&tail_pair, max, err)) == NULL ||
-        (detect->tick = make_tail(&tail_tick, max, err)) == NULL) {
+    if ((detect->row = make_tail(detect, &tail_row, err)) == NULL ||
+        (detect->news = make_tail(detect, &tail_news, err)) == NULL ||
+        (detect->pair = make_tail(detect, &tail_pair, err)) == NULL ||
+        (detect->tick = make_tail(detect, &tail_tick, err)) == NULL) {
         return -1;
     }
     return 0;
@@ -121,6 +127,10 @@ struct detect *detect_create(const struct detect_options *options,
     }
     detect->options = *options;
     detect->sink = sink;
+    detect->block = budget_part(
+        BLOCK,
+        budget_rate(options->false_alarms_per_day, options->tick, options->max),
+        TAIL_BLOCK);
     if (evidence_find(shape, &detect->evidence, err) != 0 ||
         make_tables(detect, err) != 0) {
         detect_destroy(detect);
@@ -295,11 +305,12 @@ static void hear_columns(struct detect *detect, struct trial *trial)
 {
     struct sight *sight = &trial->sight;
     double bar = tail_value(detect->row, trial->slot, trial->rate);
+    double least = budget_least(detect->options.false_alarms_per_day);
 
     *sight = (struct sight){.column = farthest_column(trial)};
     sight->observed = !isnan(trial->sticks_out);
-    sight->harmful =
-        sight->observed && trial->sticks_out >= fmax(bar, STICKS_OUT);
+    sight->harmful = sight->observed && trial->sticks_out >= fmax(bar, least);
+    trial->counted = sight->observed && bar > least;
     sight->harming = sight->now = 1u << (sight->column % 32);
     if (sight->observed && !detect->subjects[trial->slot].alarm.on) {
         tail_learn(detect->news, trial->slot, trial->news.surprise,
@@ -347,8 +358,9 @@ static void decide(struct detect *detect, const struct trial *trial)
         .sudden = trial->known && trial->single <= rate,
         .columns = trial->sight.harming,
         .column = trial->sight.column,
-        .clear = detect->options.clear,
-        .hour = HOUR / (double)detect->options.tick,
+        .clear = budget_part(CLEAR, trial->share, detect->options.clear),
+        .hour = fmin(HOUR / (double)detect->options.tick, 1 / trial->share),
+        .allowed = trial->counted ? trial->share : 0,
     };
 
     alarm_step(alarm, &input);
@@ -431,14 +443,30 @@ static void give_verdict(struct detect *detect, const struct trial *trial,
     }
 }
 
+/* Values are capped at a rate that is rare even if many alarms are wanted. A
+ * file teaches in its alarms too: with many of them the rest would be what is
+ * quiet. */
+static void learn_row(struct detect *detect, const struct trial *trial)
+{
+    double rate = fmin(trial->rate, CAPPED / detect->block);
+
+    if (isnan(trial->sticks_out) ||
+        (trial->known && detect->subjects[trial->slot].alarm.on)) {
+        return;
+    }
+    tail_learn(detect->row, trial->slot, trial->sticks_out,
+               tail_value(detect->row, trial->slot, rate));
+}
+
 static void try_row(struct detect *detect, struct trial *trial,
                     struct verdict *verdict)
 {
-    bool quiet;
-
     if (!detect->used[trial->slot]) {
         begin_subject(detect, trial->slot);
     }
+    trial->counted = false;
+    trial->rate =
+        trial->share * alarm_owed(&detect->subjects[trial->slot].alarm);
     hear_evidence(detect, trial);
     if (trial->known) {
         hear_harm(detect, trial);
@@ -447,20 +475,7 @@ static void try_row(struct detect *detect, struct trial *trial,
     }
     decide(detect, trial);
     give_verdict(detect, trial, verdict);
-    quiet = !detect->subjects[trial->slot].alarm.on;
-    if (quiet && !isnan(trial->sticks_out)) {
-        tail_learn(detect->row, trial->slot, trial->sticks_out,
-                   tail_value(detect->row, trial->slot, trial->rate));
-    }
-}
-
-/* The budget is for the whole deployment: each series has its share. */
-static double allowed_rate(const struct detect *detect, uint32_t series)
-{
-    double ticks = DAY / (double)detect->options.tick;
-
-    return detect->options.false_alarms_per_day / ticks /
-           (series > 0 ? series : 1);
+    learn_row(detect, trial);
 }
 
 void detect_batch(struct detect *detect, const struct scored_batch *scored)
@@ -475,7 +490,8 @@ void detect_batch(struct detect *detect, const struct scored_batch *scored)
     struct trial trial = {
         .scored = scored,
         .known = columns_known(batch),
-        .rate = allowed_rate(detect, batch->count),
+        .share = budget_rate(detect->options.false_alarms_per_day,
+                             detect->options.tick, batch->count),
     };
     uint32_t i;
 
@@ -494,7 +510,7 @@ void detect_batch(struct detect *detect, const struct scored_batch *scored)
 
 /* ------------------------------------------------------------- checkpoint */
 
-#define FORMAT 3
+#define FORMAT 4
 
 void detect_save(const struct detect *detect, struct buf *to)
 {

@@ -149,6 +149,9 @@ struct tail *tail_create(const struct tail_options *options, struct err *err)
         return NULL;
     }
     tail->options = *options;
+    /* Of shorter blocks the maxima of a Gumbel are lower, and as wide. */
+    tail->options.location -=
+        options->scale * log(TAIL_BLOCK / (double)options->block);
     for (i = 0; i < options->max; i++) {
         tail_reset(tail, i);
     }
@@ -190,13 +193,13 @@ double tail_rate(const struct tail *tail, uint32_t slot, double value)
         share = tail->above[bin_of(z)] / (PRIOR + tail->pool.total);
         rate = -log1p(-fmin(share, 0.999999));
     }
-    return fmin(rate / TAIL_BLOCK, 1);
+    return fmin(rate / tail->options.block, 1);
 }
 
 double tail_value(const struct tail *tail, uint32_t slot, double rate)
 {
     const struct tail_slot *s = &tail->slots[slot];
-    double per_block = rate * TAIL_BLOCK, z = tail->knee;
+    double per_block = rate * tail->options.block, z = tail->knee;
     double wanted = -expm1(-per_block) * (PRIOR + tail->pool.total);
 
     if (per_block < tail->knee_rate) {
@@ -275,7 +278,7 @@ void tail_learn(struct tail *tail, uint32_t slot, double value, double ceiling)
         return;
     }
     s->highest = fmaxf(s->highest, (float)fmin(value, ceiling));
-    if (++s->ticks >= TAIL_BLOCK) {
+    if (++s->ticks >= tail->options.block) {
         end_block(tail, slot, (double)s->highest);
     }
 }
@@ -341,7 +344,7 @@ int tail_restore(struct tail *tail, const uint8_t *used, struct cursor *from,
             s->scale = cursor_f32(from);
             s->ticks = cursor_u32(from);
             s->blocks = cursor_u32(from);
-            if (!(s->scale > 0) || s->ticks >= TAIL_BLOCK) {
+            if (!(s->scale > 0) || s->ticks >= tail->options.block) {
                 return err_set(err, ERR_INPUT, "calibration of slot %u is off",
                                i);
             }

@@ -16,12 +16,13 @@
 #include "../base/buf.h"
 #include "../base/err.h"
 
-#define TAIL_BLOCK 60 /* ticks */
+#define TAIL_BLOCK 60 /* ticks, at most */
 
 struct tail_options {
     uint32_t max;
-    double location, scale; /* prior, of block maxima */
+    double location, scale; /* prior, of maxima of blocks of TAIL_BLOCK */
     double scale_min;
+    unsigned block; /* ticks: well below those between alarms */
 };
 
 struct tail;

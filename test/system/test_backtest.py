@@ -220,3 +220,25 @@ def test_parts_can_be_left_out(tmp_path, model):
                   "--without", "head_c", given)
     assert done.returncode == 2
     assert "expected head_a, z150" in done.stderr
+
+
+@pytest.mark.parametrize("step, days, budget", [(60, 4, 100), (300, 20, 20)])
+def test_a_budget_is_spent_within_a_factor_of_two(tmp_path, model, step, days,
+                                                  budget):
+    """On noise, whatever a row's length: each file has the budget to itself.
+    """
+    rows = days * 86400 // step
+    files = []
+    for seed in range(3):
+        header, lines = series(rows, seed, step=step)
+        del lines[700:710]                      # the jump
+        files.append(write(tmp_path / ("%d.csv" % seed), header, lines))
+    config = tmp_path / "tocsin.yaml"
+    config.write_text("detect:\n  false_alarms_per_day: %d\n" % budget)
+    backtest(model, tmp_path / "out", "-c", config, *files)
+    for file in files:
+        alerts = [row["alert"] == "1" for row in csv.DictReader(
+            (tmp_path / "out" / file.name).open())]
+        begun = sum(now and not before
+                    for before, now in zip(alerts, alerts[1:]))
+        assert budget / 2 <= begun / days <= budget * 2

@@ -14,7 +14,7 @@
 #include "sidecar/detect/detect.h"
 
 #define SIM_MAX 64
-#define SIM_TICK 1000000u
+#define SIM_TICK 1000000u /* us, unless it is another one */
 #define SIM_START (1700000000ull * 1000000u)
 #define SIM_EVIDENCE 6
 
@@ -35,7 +35,7 @@ struct sim {
     struct detect *detect;
     struct sim_series series[SIM_MAX];
     uint32_t count;
-    uint64_t end, seed;
+    uint64_t tick, end, seed;
     struct verdict last[SIM_MAX];
     uint64_t alarms; /* begun */
     bool was[SIM_MAX];
@@ -123,9 +123,11 @@ static inline struct detect *sim_detect(struct sim *sim, double budget)
 {
     struct detect_options options = sim_options(budget);
     struct detect_sink sink = {sim, sim_hear};
+    struct detect *detect;
     struct err err;
-    struct detect *detect = detect_create(&options, &sim_shape, sink, &err);
 
+    options.tick = sim->tick;
+    detect = detect_create(&options, &sim_shape, sink, &err);
     if (detect == NULL) {
         fprintf(stderr, "%s\n", err.message);
         abort();
@@ -134,14 +136,15 @@ static inline struct detect *sim_detect(struct sim *sim, double budget)
 }
 
 /* count series that are alike: 20 requests a tick of 100 ms, no errors. */
-static inline struct sim *sim_create(uint32_t count, double budget,
-                                     uint64_t seed)
+static inline struct sim *sim_create_of(uint64_t tick, uint32_t count,
+                                        double budget, uint64_t seed)
 {
     struct sim *sim = calloc(1, sizeof(*sim));
     uint32_t i;
 
     sim->seed = seed * 2654435761u + 1;
     sim->count = count;
+    sim->tick = tick;
     sim->end = SIM_START;
     for (i = 0; i < count; i++) {
         struct sim_series *series = &sim->series[i];
@@ -160,6 +163,12 @@ static inline struct sim *sim_create(uint32_t count, double budget,
     }
     sim->detect = sim_detect(sim, budget);
     return sim;
+}
+
+static inline struct sim *sim_create(uint32_t count, double budget,
+                                     uint64_t seed)
+{
+    return sim_create_of(SIM_TICK, count, budget, seed);
 }
 
 static inline void sim_free(struct sim *sim)
@@ -226,7 +235,7 @@ static inline void sim_tick(struct sim *sim)
 {
     struct series_row rows[SIM_MAX];
     struct feature_batch batch = {
-        .length = SIM_TICK,
+        .length = sim->tick,
         .count = sim->count,
         .column_count = FEATURE_COUNT,
         .rows = rows,
@@ -245,7 +254,7 @@ static inline void sim_tick(struct sim *sim)
     };
     uint32_t i;
 
-    sim->end += SIM_TICK;
+    sim->end += sim->tick;
     batch.end = sim->end;
     for (i = 0; i < sim->count; i++) {
         rows[i].identity = &sim->series[i].identity;

@@ -56,7 +56,7 @@ static double sparse(void)
 
 static struct tail *make(void)
 {
-    struct tail_options options = {SERIES, 3, 1.2, 0.01};
+    struct tail_options options = {SERIES, 3, 1.2, 0.01, TAIL_BLOCK};
     struct err err;
     struct tail *tail = tail_create(&options, &err);
 
