@@ -20,7 +20,7 @@
 #include "room.h"
 
 #define TEXT_MAX 4096
-#define FORMAT 4
+#define FORMAT 5
 
 static int alerts_init(struct alerts *alerts, struct err *err)
 {

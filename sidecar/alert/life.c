@@ -27,6 +27,7 @@
 /* Harm lasts if it was seen in so many of the last five ticks with traffic,
  * and in one of the last two. */
 #define LASTING_TICKS 3u
+#define LASTING_AGE 5u
 #define LASTING_WINDOW 0x1fu
 #define LASTING_LATELY 0x03u
 
@@ -35,6 +36,7 @@ static void clear_counts(struct record *record)
     unsigned i;
 
     record->members = 0;
+    record->seen <<= 1;
     for (i = 0; i < RECORD_SCOPES; i++) {
         record->parts[i] = 0;
     }
@@ -53,6 +55,16 @@ static bool is_failing(const struct record *record)
 {
     return record->feature == FEATURE_ERRORS ||
            record->feature == FEATURE_LOCAL_ERRORS;
+}
+
+static unsigned ticks_of(uint32_t harm)
+{
+    unsigned ticks = 0;
+
+    for (harm &= LASTING_WINDOW; harm != 0; harm &= harm - 1) {
+        ticks++;
+    }
+    return ticks;
 }
 
 static void count_members(struct alerts *alerts)
@@ -80,6 +92,7 @@ static void count_members(struct alerts *alerts)
         }
         if (row->identity->of_requests && is_felt(row->feature)) {
             record->clients_see = true;
+            record->seen |= row->harmed ? 1u : 0u;
         }
     }
 }
@@ -133,25 +146,23 @@ static bool is_beyond(const struct standing *row)
              row->observed_value <= row->high);
 }
 
-/* Failures that clients saw are told even when they are over. Slowness must be
- * there when it is told: beyond what is expected, or for a while. What is
+/* Failures that clients saw are told even when they are over; but where they
+ * were hidden, a single one that is seen later is another matter. Slowness must
+ * be there when it is told: beyond what is expected, or for a while. What is
  * hidden must be there for a while. */
 static bool has_lasted(const struct alerts *alerts, const struct record *record)
 {
     const struct standing *row = &alerts->standings.rows[record->slot];
-    uint32_t harm = row->harm & LASTING_WINDOW;
-    bool hidden = is_hidden(record), now = (harm & 1) != 0;
-    bool lately = (harm & LASTING_LATELY) != 0;
-    unsigned ticks = 0;
+    unsigned ticks = ticks_of(row->harm);
 
-    for (; harm != 0; harm &= harm - 1) {
-        ticks++;
+    if (is_hidden(record)) {
+        return (row->harm & LASTING_LATELY) != 0 && ticks >= LASTING_TICKS;
     }
-    if (hidden) {
-        return lately && ticks >= LASTING_TICKS;
+    if (is_failing(record)) {
+        return record->age <= LASTING_AGE || ticks > 1 ||
+               ticks_of(record->seen) > 1;
     }
-    return is_failing(record) ||
-           (now && (ticks >= LASTING_TICKS || is_beyond(row)));
+    return (row->harm & 1) != 0 && (ticks >= LASTING_TICKS || is_beyond(row));
 }
 
 static void look_at_cause(struct alerts *alerts, struct record *record)

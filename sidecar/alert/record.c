@@ -201,6 +201,7 @@ void record_save(const struct record *record, struct buf *to)
     buf_put_u32(to, record->quiet);
     buf_put_u32(to, record->innocent);
     buf_put_u32(to, record->flaps);
+    buf_put_u32(to, record->seen);
 }
 
 int record_restore(struct record *record, struct cursor *from)
@@ -227,6 +228,7 @@ int record_restore(struct record *record, struct cursor *from)
     record->quiet = cursor_u32(from);
     record->innocent = cursor_u32(from);
     record->flaps = cursor_u32(from);
+    record->seen = cursor_u32(from);
     if (from->failed || state > RECORD_FIRING || severity > SEVERITY_CRITICAL ||
         scope > SCOPE_COLUMN || feature > FEATURE_COUNT) {
         return -1;

@@ -29,6 +29,7 @@ struct record {
     uint32_t age, quiet, innocent; /* ticks: all, without members in alarm,
                                       with members but its own series well */
     uint32_t flaps;                /* how often it came back lately */
+    uint32_t seen; /* a bit a tick: clients saw harm; the last is bit 0 */
 
     /* Of this tick; not saved. */
     uint32_t members, parts[RECORD_SCOPES];

@@ -115,7 +115,7 @@ START_TEST(slowness_within_what_is_expected_must_last)
 }
 END_TEST
 
-START_TEST(what_clients_see_need_not_last)
+START_TEST(what_clients_see_need_not_last_as_long)
 {
     struct town *town = town_create();
 
@@ -125,6 +125,8 @@ START_TEST(what_clients_see_need_not_last)
     town_run(town, 5);
     ck_assert_uint_eq(town_count(town, "firing"), 0);
     town_set(town, "route=/shop", FEATURE_ERRORS, true);
+    town_run(town, 1); /* a failure of its own, perhaps */
+    ck_assert_uint_eq(town_count(town, "firing"), 0);
     town_run(town, 1);
     ck_assert_uint_eq(town_count(town, "firing"), 1);
     ck_assert_str_eq(town_first(town, "firing")->severity, "critical");
@@ -145,7 +147,7 @@ int main(void)
     tcase_add_test(tcase, who_is_first_in_alarm_is_not_to_blame);
     tcase_add_test(tcase, slowness_that_is_over_is_not_told);
     tcase_add_test(tcase, slowness_within_what_is_expected_must_last);
-    tcase_add_test(tcase, what_clients_see_need_not_last);
+    tcase_add_test(tcase, what_clients_see_need_not_last_as_long);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
