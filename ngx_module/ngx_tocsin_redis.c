@@ -17,7 +17,7 @@
  */
 
 #define NGX_TOCSIN_PAUSE_FIRST  50
-#define NGX_TOCSIN_PAUSE_LAST   1600
+#define NGX_TOCSIN_PAUSE_LAST   1400
 #define NGX_TOCSIN_AWAY         30000
 
 

@@ -183,6 +183,7 @@ class Redis(Process):
     """
 
     name = "redis"
+    host = "127.0.0.1"
 
     def __init__(self, directory, *options, unix=False, durable=False):
         super().__init__(directory)
@@ -196,7 +197,7 @@ class Redis(Process):
     def url(self):
         if self.socket:
             return f"unix:{self.socket}"
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     @property
     def client(self):
@@ -209,14 +210,14 @@ class Redis(Process):
         if self.socket:
             options["unix_socket_path"] = self.socket
         else:
-            options.update(host="127.0.0.1", port=self.port)
+            options.update(host=self.host, port=self.port)
         return redis_client.Redis(
             decode_responses=True, encoding_errors="backslashreplace",
             socket_timeout=20, **options,
         )
 
     def start(self):
-        argv = ["redis-server", "--port", self.port, "--bind", "127.0.0.1",
+        argv = ["redis-server", "--port", self.port, "--bind", self.host,
                 "--dir", self.dir, "--save", "", "--daemonize", "no",
                 "--appendonly", "yes" if self.durable else "no",
                 "--appendfsync", "always"]
@@ -224,7 +225,7 @@ class Redis(Process):
             argv += ["--unixsocket", self.socket]
         before = len(self.log)  # of earlier lives
         self.spawn(argv + self.options)
-        address = self.socket or ("127.0.0.1", self.port)
+        address = self.socket or (self.host, self.port)
         wait_until(lambda: "eady to accept" in self.log[before:], what="Redis")
         wait_until(lambda: is_listening(address), what="Redis")
         return self
