@@ -36,7 +36,7 @@ PKGS := hiredis yaml-0.1 jansson libcurl libsystemd libxxhash zlib
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 ifeq ($(MODEL),torch)
-MODEL_SRC := sidecar/model/model_torch.cpp sidecar/model/model_step.cpp
+MODEL_SRC := $(addprefix sidecar/model/model_,torch.cpp step.cpp learn.cpp)
 MODEL_LIBS = -L$(LIBTORCH)/lib -ltorch -ltorch_cpu -lc10 -lstdc++
 else
 MODEL_SRC := sidecar/model/model_stub.c

@@ -9,10 +9,14 @@
     judge(x, inputs, novelty) -> evidence
     band(facts, candidates, scale, lowest) -> (expected, low, high)
     of what Statistics of causal.py returns
+    disturb(x[B,T,F]) -> [x', labels...]
+    learn(disturbed, inputs, facts, candidates, scale) -> scalar
+    of what replay returns
 
 A host that knows the statistics of that name computes them itself (causal.c),
 calls judge, and band where somebody wants it; step, which does it all, is what
-they must agree with.
+they must agree with. Training calls disturb and learn likewise, and loss is
+what they must agree with.
 
 expected, low and high are for the very x of the step, known before it.
 
@@ -167,24 +171,39 @@ class Detector(nn.Module):
                 high.t().contiguous())
 
     @torch.jit.export
-    def loss(self, x: Tensor, past: Tensor, season: Tensor) -> Tensor:
-        B, T, F = x.shape
+    def disturb(self, x: Tensor) -> List[Tensor]:
+        """x with anomalies in it, and their labels (see inject)."""
+        F = x.shape[2]
         ones = torch.ones(F)
         rises = self.rises[:, 0] if F == self.kinds else ones
         falls = -self.drops[:, 0] if F == self.kinds else ones
         x2, own, row, weight = inject(x, rises, falls, self.warm_up)
-        with torch.no_grad():
-            inputs, facts, candidates, scale = self.replay(x2, season)
+        return [x2, own, row, weight]
+
+    @torch.jit.export
+    def learn(self, disturbed: List[Tensor], inputs: Tensor, facts: Tensor,
+              candidates: Tensor, scale: Tensor) -> Tensor:
+        """The loss of what disturb returned, by its statistics."""
+        x, own = disturbed[0], disturbed[1]
+        B, T, F = x.shape
         shape = [F, T * B]
-        row = row.t().reshape(1, T * B)
-        weight = weight.t().reshape(1, T * B)
+        row = disturbed[2].t().reshape(1, T * B)
+        weight = disturbed[3].t().reshape(1, T * B)
         calm = weight * (row == 0.).to(x.dtype)
         return self.network.loss(
             inputs, facts, candidates, scale,
-            x2.permute(2, 1, 0).reshape(shape),
+            x.permute(2, 1, 0).reshape(shape),
             own.permute(2, 1, 0).reshape(shape), weight.expand(shape),
             torch.cat([row, (row > 0.).to(x.dtype)]), weight.expand(2, -1),
             calm.expand(shape))
+
+    @torch.jit.export
+    def loss(self, x: Tensor, past: Tensor, season: Tensor) -> Tensor:
+        disturbed = self.disturb(x)
+        with torch.no_grad():
+            inputs, facts, candidates, scale = self.replay(disturbed[0],
+                                                           season)
+        return self.learn(disturbed, inputs, facts, candidates, scale)
 
     def replay(self, x: Tensor, season: Tensor
                ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:

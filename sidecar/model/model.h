@@ -1,8 +1,8 @@
 /*
  * The C face of libtorch: one TorchScript module that keeps Tocsin's contract.
- * No exception leaves it. model_torch.cpp and model_step.cpp implement it;
- * model_stub.c does for builds without libtorch (MODEL=stub), where every load
- * is refused.
+ * No exception leaves it. model_torch.cpp, model_step.cpp and model_learn.cpp
+ * implement it; model_stub.c does for builds without libtorch (MODEL=stub),
+ * where every load is refused.
  *
  * The contract of the module (see export.py, which is its reference):
  *   attributes  version: str, features: List[str], season_features: List[str]
@@ -23,7 +23,10 @@
  *   floor(F: int) -> [F,1]    the least spread of each column
  *   judge(x[B,F], inputs, novelty) -> evidence[B,E]
  *   band(facts, candidates, scale, lowest) -> (expected[B,F], low, high)
- * Then these two serve instead of step, which must tell the same.
+ * Then these two serve instead of step, which must tell the same. Likewise
+ *   disturb(x[B,T,F]) -> [x'[B,T,F], labels...]
+ *   learn(disturbed, inputs, facts, candidates, scale) -> scalar
+ * serve instead of loss, where the module has them.
  *
  * A handle may be used by one thread at a time; copies are independent.
  */

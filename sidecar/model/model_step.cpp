@@ -30,6 +30,38 @@ void expect_shape(const Tensor &tensor, const char *what,
                 ", not Float", c10::IntArrayRef(sizes));
 }
 
+} // namespace
+
+torch::Tensor model_first_state(struct model *model, int64_t batch,
+                                int64_t columns)
+{
+    std::vector<IValue> arguments{batch};
+
+    /* A module that serves one F only may take one argument. */
+    if (columns != (int64_t)model->shape.feature_count) {
+        arguments.push_back(columns);
+    }
+    return model->module.get_method("initial")(arguments)
+        .toTensor()
+        .contiguous();
+}
+
+const float *model_floor(struct model *model, int64_t columns)
+{
+    if (model->floor.size() != (size_t)columns) {
+        Tensor floor = model->module.get_method("floor")({columns}).toTensor();
+
+        expect_shape(floor, "floor", {columns, 1});
+        floor = floor.contiguous();
+        model->floor.assign(floor.data_ptr<float>(),
+                            floor.data_ptr<float>() + columns);
+    }
+    return model->floor.data();
+}
+
+namespace
+{
+
 torch::jit::Module *stepper(model *model)
 {
     if (model->frozen == nullptr) {
@@ -41,19 +73,6 @@ torch::jit::Module *stepper(model *model)
                           : torch::jit::freeze_module(copy, {"step"}));
     }
     return model->frozen.get();
-}
-
-Tensor call_initial(model *model, int64_t batch, int64_t columns)
-{
-    std::vector<IValue> arguments{batch};
-
-    /* A module that serves one F only may take one argument. */
-    if (columns != (int64_t)model->shape.feature_count) {
-        arguments.push_back(columns);
-    }
-    return model->module.get_method("initial")(arguments)
-        .toTensor()
-        .contiguous();
 }
 
 /* What a step tells; without a band where none is wanted, without a state
@@ -111,19 +130,6 @@ outputs call_step(model *model, int64_t rows, int64_t columns,
     return out;
 }
 
-const float *floor_of(model *model, int64_t columns)
-{
-    if (model->floor.size() != (size_t)columns) {
-        Tensor floor = model->module.get_method("floor")({columns}).toTensor();
-
-        expect_shape(floor, "floor", {columns, 1});
-        floor = floor.contiguous();
-        model->floor.assign(floor.data_ptr<float>(),
-                            floor.data_ptr<float>() + columns);
-    }
-    return model->floor.data();
-}
-
 /* The same by our own statistics. */
 outputs call_judge(model *model, int64_t rows, int64_t columns,
                    const struct model_step &in)
@@ -136,7 +142,7 @@ outputs call_judge(model *model, int64_t rows, int64_t columns,
     step.batch = (size_t)rows;
     step.columns = (unsigned)columns;
     step.season_columns = model_season_width(model, columns);
-    step.floor = floor_of(model, columns);
+    step.floor = model_floor(model, columns);
     step.x = in.x;
     step.season = in.season;
     step.state = in.state;
@@ -220,7 +226,7 @@ void model_probe(struct model *model, int64_t columns, unsigned *state,
     c10::InferenceMode inference;
     struct model_step in = {};
     outputs out;
-    Tensor s = call_initial(model, PROBE, columns);
+    Tensor s = model_first_state(model, PROBE, columns);
 
     in.x = nan.data();
     in.expected = nan.data(); /* a band is wanted */
@@ -250,7 +256,7 @@ extern "C" int model_initial(struct model *model, unsigned columns,
 {
     return guard(err, "initial", [&] {
         c10::InferenceMode inference;
-        Tensor s = call_initial(model, (int64_t)batch, columns);
+        Tensor s = model_first_state(model, (int64_t)batch, columns);
 
         memcpy(state, s.data_ptr<float>(), s.nbytes());
         return 0;

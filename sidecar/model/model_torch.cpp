@@ -1,8 +1,8 @@
 /*
- * The C face of libtorch: what a module must have, and how it is read, trained
- * and written; model_step.cpp steps it. Everything that can throw is called
- * through guard(), which turns an exception into a struct err, so none crosses
- * into C.
+ * The C face of libtorch: what a module must have, and how it is read and
+ * written; model_step.cpp steps it, model_learn.cpp trains it. Everything that
+ * can throw is called through guard(), which turns an exception into a struct
+ * err, so none crosses into C.
  */
 extern "C" {
 #include "../base/file.h"
@@ -12,9 +12,7 @@ extern "C" {
 
 #include <malloc.h>
 
-#include <cmath>
 #include <cstring>
-#include <mutex>
 #include <sstream>
 
 #include "model_torch.hpp"
@@ -27,8 +25,6 @@ using torch::jit::IValue;
 
 constexpr int64_t LAG_MAX = 512;
 constexpr int64_t SEASON_MAX = 7 * 86400;
-
-std::mutex seeding; /* torch has one generator for the whole process */
 
 } // namespace
 
@@ -211,24 +207,6 @@ std::string write_module(const model *model)
     return stream.str();
 }
 
-Tensor run_loss(model *model, const model_windows *windows, uint64_t seed)
-{
-    const model_shape &shape = model->shape;
-    int64_t B = (int64_t)windows->batch, T = (int64_t)windows->ticks;
-    int64_t F = windows->columns;
-    std::lock_guard<std::mutex> hold(seeding);
-
-    torch::manual_seed(seed);
-    IValue result = model->module.get_method("loss")(
-        {model_view(windows->x, {B, T, F}),
-         model_view(windows->past, {B, T, shape.lag_count, F}),
-         model_view(windows->season,
-                    {B, T, shape.season_count, model_season_width(model, F)})});
-    TORCH_CHECK(result.isTensor() && result.toTensor().numel() == 1,
-                "loss() does not return a scalar");
-    return result.toTensor();
-}
-
 } // namespace
 
 /* ------------------------------------------------------------ model.h */
@@ -281,50 +259,6 @@ extern "C" void model_free(struct model *model)
 extern "C" const struct model_shape *model_describe(const struct model *model)
 {
     return &model->shape;
-}
-
-extern "C" int model_loss(struct model *model,
-                          const struct model_windows *windows, uint64_t seed,
-                          double *loss, struct err *err)
-{
-    return guard(err, "loss", [&] {
-        torch::NoGradGuard no_grad;
-        *loss = run_loss(model, windows, seed).item<double>();
-        return 0;
-    });
-}
-
-extern "C" int model_train(struct model *model,
-                           const struct model_windows *windows,
-                           double learning_rate, uint64_t seed, double *loss,
-                           struct err *err)
-{
-    return guard(err, "train", [&] {
-        Tensor value;
-
-        if (model->optimizer == nullptr) {
-            std::vector<Tensor> parameters;
-
-            for (const Tensor &p : model->module.parameters()) {
-                parameters.push_back(p);
-            }
-            model->optimizer = std::make_unique<torch::optim::AdamW>(
-                parameters, torch::optim::AdamWOptions(learning_rate));
-        }
-        for (auto &group : model->optimizer->param_groups()) {
-            group.options().set_lr(learning_rate);
-        }
-        model->optimizer->zero_grad();
-        value = run_loss(model, windows, seed);
-        *loss = value.item<double>();
-        TORCH_CHECK(std::isfinite(*loss), "the loss is ", *loss);
-        value.backward();
-        torch::nn::utils::clip_grad_norm_(
-            model->optimizer->param_groups()[0].params(), 1.0);
-        model->optimizer->step();
-        model->frozen.reset();
-        return 0;
-    });
 }
 
 extern "C" int model_save(struct model *model, const char *path,

@@ -1,5 +1,5 @@
 /*
- * What the two C++ files behind model.h share: the handle, and the border that
+ * What the C++ files behind model.h share: the handle, and the border that
  * no exception crosses.
  */
 #ifndef TOCSIN_MODEL_TORCH_HPP
@@ -57,6 +57,13 @@ torch::Tensor model_view(const float *data, std::vector<int64_t> sizes);
 
 /* Columns with seasons, of so many columns. */
 unsigned model_season_width(const struct model *model, int64_t columns);
+
+/* initial() for B rows of F columns. */
+torch::Tensor model_first_state(struct model *model, int64_t batch,
+                                int64_t columns);
+
+/* The least spread of each column, from floor(), kept. */
+const float *model_floor(struct model *model, int64_t columns);
 
 /* One step on NaN from the first state: finds S and E for F columns, and
  * throws where the module's shapes are not those of the contract. */
