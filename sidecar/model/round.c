@@ -46,10 +46,8 @@ static int round_failed(struct trainer_result *result,
 
 static bool progress_pace(struct progress *progress, uint64_t began)
 {
-    uint64_t cpu = clock_thread_cpu() - began;
-
-    progress->result->cpu += (double)cpu / 1e6;
-    return progress->round->pace(progress->round->ctx, cpu);
+    progress->result->cpu += (double)(clock_thread_cpu() - began) / 1e6;
+    return progress->round->pace(progress->round->ctx);
 }
 
 static unsigned round_batch(const struct round *round, unsigned have)

@@ -11,9 +11,8 @@ struct round {
     struct windows *windows;
     uint64_t position;
     void *ctx;
-    /* Told after each piece of work how much CPU time it took, us; false ends
-     * the round as FAILED. */
-    bool (*pace)(void *ctx, uint64_t cpu);
+    /* Called after each piece of work; false ends the round as FAILED. */
+    bool (*pace)(void *ctx);
 };
 
 /* Fills in the result; returns the challenger if it won, else NULL. */

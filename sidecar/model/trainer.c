@@ -7,7 +7,10 @@
  * began with, the champion, the seed and the position it was given.
  *
  * The worker pays for its CPU time with sleep: after each step it is idle for
- * as long as its share demands.
+ * as long as its share demands. What it slept too long is credited, up to a
+ * slice; what it waited for a busy machine is not, or it would take more than
+ * its share afterwards. Where cores are scarce it comes last: who scores never
+ * waits for it.
  */
 #include "trainer.h"
 
@@ -16,7 +19,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../base/clock.h"
 #include "../base/log.h"
@@ -26,7 +31,9 @@
 
 #define TRAINER_INBOX 64u
 #define TRAINER_SLICE                                                          \
-    50000u /* us: how soon a sleeping worker notices the end */
+    50000 /* us: how soon a sleeping worker notices the end                    \
+           */
+#define TRAINER_NICE 19
 
 enum trainer_state { TRAINER_IDLE, TRAINER_RUNNING, TRAINER_ENDED };
 
@@ -49,6 +56,11 @@ struct trainer {
     uint64_t position;
     struct trainer_result result;
     struct model *winner;
+    struct model *heir; /* a copy of it: the next champion */
+
+    /* Of the worker. */
+    uint64_t paced_cpu, paced_at; /* when it last paid, us */
+    double owed;                  /* us of sleep */
 };
 
 void trainer_defaults(struct trainer_options *options, unsigned columns)
@@ -77,25 +89,38 @@ static bool trainer_stopping(struct trainer *trainer)
     return stop;
 }
 
-/* Called by the round between steps: sleeps off `cpu` us of work. False: end
- * the round. */
-static bool trainer_pace(void *ctx, uint64_t cpu)
+static void trainer_account(struct trainer *trainer)
+{
+    uint64_t cpu = clock_thread_cpu(), now = clock_monotonic();
+    double used = (double)(cpu - trainer->paced_cpu);
+
+    trainer->owed +=
+        used / trainer->options.share - (double)(now - trainer->paced_at);
+    if (trainer->owed < -TRAINER_SLICE) {
+        trainer->owed = -TRAINER_SLICE;
+    }
+    trainer->paced_cpu = cpu;
+    trainer->paced_at = now;
+}
+
+/* Called by the round between steps: sleeps off what they took. False: end the
+ * round. */
+static bool trainer_pace(void *ctx)
 {
     struct trainer *trainer = ctx;
-    struct timespec slice;
-    double owed;
+    struct timespec slice = {0, 0};
 
     if (!trainer->options.thread) {
         return true;
     }
-    owed = (double)cpu * (1.0 / trainer->options.share - 1.0);
-    while (owed > 0.0 && !trainer_stopping(trainer)) {
-        double now = owed < TRAINER_SLICE ? owed : TRAINER_SLICE;
+    trainer_account(trainer);
+    while (trainer->owed > 0.0 && !trainer_stopping(trainer)) {
+        double now =
+            trainer->owed < TRAINER_SLICE ? trainer->owed : TRAINER_SLICE;
 
-        slice.tv_sec = 0;
         slice.tv_nsec = (long)(now * 1000.0);
         nanosleep(&slice, NULL);
-        owed -= now;
+        trainer_account(trainer);
     }
     return !trainer_stopping(trainer);
 }
@@ -120,6 +145,21 @@ static void trainer_keep(struct trainer *trainer)
     }
 }
 
+/* So that the main thread need not make it. The winner has its name by now. */
+static void trainer_copy(struct trainer *trainer)
+{
+    struct err err;
+
+    if (trainer->winner == NULL) {
+        return;
+    }
+    trainer->heir = model_copy(trainer->winner, &err);
+    if (trainer->heir == NULL) {
+        log_error("model", "the champion stays %s for training: %s",
+                  model_describe(trainer->champion)->version, err.message);
+    }
+}
+
 static void trainer_run(struct trainer *trainer)
 {
     struct round round = {
@@ -131,8 +171,12 @@ static void trainer_run(struct trainer *trainer)
         .pace = trainer_pace,
     };
 
+    trainer->paced_cpu = clock_thread_cpu();
+    trainer->paced_at = clock_monotonic();
+    trainer->owed = 0.0;
     trainer->winner = round_run(&round, &trainer->result);
     trainer_keep(trainer);
+    trainer_copy(trainer);
 }
 
 static void *trainer_main(void *ctx)
@@ -140,6 +184,10 @@ static void *trainer_main(void *ctx)
     struct trainer *trainer = ctx;
 
     model_threads(1);
+    /* Of this thread alone, on Linux. A share is kept without it as well. */
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), TRAINER_NICE) != 0) {
+        log_info("model", "training is not nice: %s", strerror(errno));
+    }
     pthread_mutex_lock(&trainer->lock);
     for (;;) {
         while (!trainer->stop && trainer->state != TRAINER_RUNNING) {
@@ -231,6 +279,7 @@ void trainer_destroy(struct trainer *trainer)
     windows_destroy(trainer->windows);
     windows_destroy(trainer->inbox);
     model_free(trainer->winner);
+    model_free(trainer->heir);
     model_free(trainer->champion);
     pthread_cond_destroy(&trainer->wake);
     pthread_mutex_destroy(&trainer->lock);
@@ -290,8 +339,6 @@ bool trainer_round(struct trainer *trainer, uint64_t position)
 bool trainer_take(struct trainer *trainer, struct trainer_result *result,
                   struct model **winner)
 {
-    struct err err;
-
     if (trainer_state(trainer) != TRAINER_ENDED) {
         return false;
     }
@@ -300,10 +347,11 @@ bool trainer_take(struct trainer *trainer, struct trainer_result *result,
     trainer->winner = NULL;
     if (*winner != NULL) {
         trainer->stats.won++;
-        if (trainer_champion(trainer, *winner, &err) != 0) {
-            log_error("model", "the champion stays %s for training: %s",
-                      model_describe(trainer->champion)->version, err.message);
-        }
+    }
+    if (trainer->heir != NULL) {
+        model_free(trainer->champion);
+        trainer->champion = trainer->heir;
+        trainer->heir = NULL;
     }
     windows_move(trainer->windows, trainer->inbox);
     trainer_set_state(trainer, TRAINER_IDLE);
