@@ -145,7 +145,6 @@ int command_alerts(int argc, char **argv)
         {"all", NULL, "resolved ones too, as far back as the stream reaches",
          &listing.all, NULL},
     };
-    struct redis_options redis_options;
     const char *config_path;
     struct config config;
     redisContext *redis;
@@ -157,13 +156,9 @@ int command_alerts(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    if (command_config(config_path, &config) != 0) {
-        return EXIT_FAILED;
-    }
-    redis_options = command_redis(&config);
-    redis = redis_connect(&redis_options, &err);
+    redis = command_connect(argv[0], config_path, &config);
     if (redis == NULL) {
-        return command_fail(argv[0], &err);
+        return EXIT_FAILED;
     }
     rc = list(redis, &config, &listing, &err);
     redisFree(redis);

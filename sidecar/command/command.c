@@ -143,6 +143,24 @@ struct redis_options command_redis(const struct config *config)
     return options;
 }
 
+struct redisContext *command_connect(const char *name, const char *path,
+                                     struct config *config)
+{
+    struct redis_options options;
+    struct redisContext *redis;
+    struct err err;
+
+    if (command_config(path, config) != 0) {
+        return NULL;
+    }
+    options = command_redis(config);
+    redis = redis_connect(&options, &err);
+    if (redis == NULL) {
+        command_fail(name, &err);
+    }
+    return redis;
+}
+
 int command_fail(const char *name, const struct err *err)
 {
     fprintf(stderr, "tocsin %s: %s\n", name, err->message);

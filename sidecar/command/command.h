@@ -61,6 +61,11 @@ int command_config(const char *path, struct config *config);
 
 struct redis_options command_redis(const struct config *config);
 
+/* Reads it and connects to its Redis, for the subcommand of that name. NULL
+ * where one of both failed, which has been said. Free with redisFree(). */
+struct redisContext *command_connect(const char *name, const char *path,
+                                     struct config *config);
+
 /* "tocsin NAME: message" on standard error. */
 int command_fail(const char *name, const struct err *err);
 

@@ -81,7 +81,6 @@ static int rollback(int argc, char **argv)
          &comment},
     };
     char from[64], version[64];
-    struct redis_options redis_options;
     struct config config;
     redisContext *redis;
     struct err err;
@@ -94,13 +93,9 @@ static int rollback(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    if (command_config(path, &config) != 0) {
-        return EXIT_FAILED;
-    }
-    redis_options = command_redis(&config);
-    redis = redis_connect(&redis_options, &err);
+    redis = command_connect(NAME, path, &config);
     if (redis == NULL) {
-        return command_fail(NAME, &err);
+        return EXIT_FAILED;
     }
     rc = serving(redis, &config, from, &err) != 0 ||
                  send_rollback(redis, &config, from, comment, &err) != 0 ||

@@ -20,23 +20,6 @@
 
 #define NAME "silence"
 
-static redisContext *connect_to(const char *path, struct config *config)
-{
-    struct redis_options options;
-    redisContext *redis;
-    struct err err;
-
-    if (command_config(path, config) != 0) {
-        return NULL;
-    }
-    options = command_redis(config);
-    redis = redis_connect(&options, &err);
-    if (redis == NULL) {
-        command_fail(NAME, &err);
-    }
-    return redis;
-}
-
 /* --------------------------------------------------------------------- add */
 
 /* "90s", "30m", "2h", "1d" in us; 0 if it is none. */
@@ -133,7 +116,7 @@ static int add(int argc, char **argv)
         command_fail(NAME, &err);
         return EXIT_USAGE;
     }
-    redis = connect_to(path, &config);
+    redis = command_connect(NAME, path, &config);
     if (redis == NULL) {
         return EXIT_FAILED;
     }
@@ -172,7 +155,7 @@ static int expire(int argc, char **argv)
         fprintf(stderr, "tocsin silence: an id is needed\n");
         return EXIT_USAGE;
     }
-    redis = connect_to(path, &config);
+    redis = command_connect(NAME, path, &config);
     if (redis == NULL) {
         return EXIT_FAILED;
     }
@@ -262,7 +245,7 @@ static int list(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    redis = connect_to(path, &config);
+    redis = command_connect(NAME, path, &config);
     if (redis == NULL) {
         return EXIT_FAILED;
     }

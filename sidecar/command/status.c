@@ -233,7 +233,6 @@ int command_status(int argc, char **argv)
         {"json", NULL, "as one JSON object; times in us", &json, NULL},
     };
     const char *config_path;
-    struct redis_options redis_options;
     struct config config;
     redisContext *redis;
     struct err err;
@@ -246,13 +245,9 @@ int command_status(int argc, char **argv)
     if (rc >= 0) {
         return rc;
     }
-    if (command_config(config_path, &config) != 0) {
-        return EXIT_FAILED;
-    }
-    redis_options = command_redis(&config);
-    redis = redis_connect(&redis_options, &err);
+    redis = command_connect(argv[0], config_path, &config);
     if (redis == NULL) {
-        return command_fail(argv[0], &err);
+        return EXIT_FAILED;
     }
     rc = show(redis, &config, json, &err);
     redisFree(redis);
