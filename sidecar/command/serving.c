@@ -21,7 +21,8 @@ static void recall_rounds(struct serving *serving)
     struct err err;
 
     buf_clear(&serving->rounds);
-    if (versions_rounds(serving->dir, &serving->rounds, &err) != 0) {
+    if (serving->dir != NULL &&
+        versions_rounds(serving->dir, &serving->rounds, &err) != 0) {
         log_warn(ROOM, "history: %s", err.message);
     }
 }
@@ -54,26 +55,55 @@ static struct model *load_from(const char *path, struct err *err)
     return model;
 }
 
+/* A version, or the newest before it that can be loaded: a file that is damaged
+ * or others may write leaves those before it good. NULL: none of them. */
+static struct model *load_version(const struct serving *serving,
+                                  char version[VERSIONS_NAME],
+                                  const char *which)
+{
+    char path[PATH_MAX], before[VERSIONS_NAME];
+    struct model *model;
+    struct err err;
+
+    for (unsigned i = 0; i < VERSIONS_MAX; i++) {
+        model = versions_path(serving->dir, version, path, &err) == 0
+                    ? load_from(path, &err)
+                    : NULL;
+        if (model != NULL) {
+            return model;
+        }
+        log_error(ROOM, "%s is left out: %s", which, err.message);
+        if (versions_before(serving->dir, version, before, &err) != 0 ||
+            !versions_kept(serving->dir, before)) {
+            break;
+        }
+        which = "the one before it";
+        memcpy(version, before, sizeof(before));
+    }
+    return NULL;
+}
+
 struct model *serving_load(const struct serving *serving, struct err *err)
 {
-    char path[PATH_MAX];
-    int rc = versions_current(serving->dir, path, err);
-    struct model *model = rc == 0 ? load_from(path, err) : NULL;
+    static const char which[] = "the model trained last";
+    char version[VERSIONS_NAME];
+    struct model *model = NULL;
+    int rc =
+        serving->dir != NULL ? versions_current(serving->dir, version, err) : 1;
 
-    if (model != NULL) {
-        return model;
+    if (rc == 0) {
+        model = load_version(serving, version, which);
+    } else if (rc < 0) {
+        log_error(ROOM, "%s is left out: %s", which, err->message);
     }
-    if (rc != 1) {
-        log_error(ROOM, "the model trained last is left out: %s", err->message);
-    }
-    return load_from(serving->path, err);
+    return model != NULL ? model : load_from(serving->path, err);
 }
 
 int serving_leave(struct serving *serving, struct scorer *scorer,
                   struct tocsin_span from, struct err *err)
 {
     const char *now = model_describe(scorer_model(scorer))->version;
-    char before[64];
+    char before[VERSIONS_NAME];
 
     if (!tocsin_span_eq(from, tocsin_span_str(now))) {
         return err_set(err, ERR_USAGE, "it is %s that serves, not %.*s", now,
@@ -97,8 +127,24 @@ static int swap(struct serving *serving, struct scorer *scorer,
     return 0;
 }
 
+/* A swap that failed: what serves is what a restart loads, and what coming
+ * rounds start from. */
+static void stay(const struct serving *serving, struct scorer *scorer,
+                 struct learner *learner)
+{
+    const struct model *now = scorer_model(scorer);
+    struct err err;
+
+    if (versions_use(serving->dir, model_describe(now)->version, &err) != 0 ||
+        (learner != NULL && learner_idle(learner) &&
+         learner_champion(learner, now, &err) != 0)) {
+        log_error(ROOM, "%s serves on, but: %s", model_describe(now)->version,
+                  err.message);
+    }
+}
+
 static void swap_winner(struct serving *serving, struct scorer *scorer,
-                        uint64_t end)
+                        struct learner *learner, uint64_t end)
 {
     struct model *winner = serving->winner;
     struct err err;
@@ -106,19 +152,45 @@ static void swap_winner(struct serving *serving, struct scorer *scorer,
     serving->winner = NULL;
     if (winner != NULL && swap(serving, scorer, winner, end, &err) != 0) {
         log_error(ROOM, "the challenger cannot serve: %s", err.message);
+        stay(serving, scorer, learner);
     }
 }
 
+/* The version before the one to leave, or what serves in its place. */
+static struct model *load_before(const struct serving *serving,
+                                 char version[VERSIONS_NAME], struct err *err)
+{
+    struct model *model = NULL;
+
+    if (versions_before(serving->dir, serving->leaving, version, err) != 0) {
+        return NULL;
+    }
+    if (versions_kept(serving->dir, version)) {
+        model = load_version(serving, version, "the model before");
+    }
+    if (model == NULL && (model = load_from(serving->path, err)) != NULL) {
+        snprintf(version, VERSIONS_NAME, "%s", model_describe(model)->version);
+    }
+    return model;
+}
+
+/* What a restart loads changes first: where that cannot be written, nothing
+ * has changed. */
 static int roll_back(struct serving *serving, struct scorer *scorer,
                      struct learner *learner, uint64_t end, struct err *err)
 {
-    char version[64];
-    struct model *model;
+    char version[VERSIONS_NAME];
+    struct model *model = load_before(serving, version, err);
 
-    if (versions_before(serving->dir, serving->leaving, version, err) != 0 ||
-        versions_use(serving->dir, version, err) != 0 ||
-        (model = serving_load(serving, err)) == NULL ||
-        swap(serving, scorer, model, end, err) != 0) {
+    if (model == NULL) {
+        return -1;
+    }
+    if (versions_use(serving->dir, version, err) != 0) {
+        model_free(model);
+        return -1;
+    }
+    if (swap(serving, scorer, model, end, err) != 0) {
+        stay(serving, scorer, NULL);
         return -1;
     }
     serving->discard = learner != NULL && !learner_idle(learner);
@@ -179,7 +251,7 @@ void serving_tick(struct serving *serving, struct scorer *scorer,
     uint64_t rounds = learner != NULL ? learner_stats(learner)->rounds : 0;
 
     discard(serving, scorer, learner, end);
-    swap_winner(serving, scorer, end);
+    swap_winner(serving, scorer, learner, end);
     leave(serving, scorer, learner, end);
     if (rounds != serving->rounds_seen) {
         serving->rounds_seen = rounds;

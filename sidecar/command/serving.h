@@ -1,7 +1,7 @@
 /*
- * Which model serves: the one that was trained last, else that of model.path;
- * a challenger that won, from the next tick on; after a roll-back the one that
- * served before.
+ * Which model serves: the one that was trained last, or the newest before it
+ * that can be loaded, else that of model.path; a challenger that won, from the
+ * next tick on; after a roll-back the one that served before.
  */
 #ifndef TOCSIN_COMMAND_SERVING_H
 #define TOCSIN_COMMAND_SERVING_H
@@ -11,13 +11,14 @@
 #include "learner.h"
 
 struct serving {
-    const char *dir, *path; /* state.dir, model.path: the configuration's */
-    uint64_t since;         /* us: when the one that serves began to */
-    struct model *winner;   /* of a round, not swapped in yet; or NULL */
-    char leaving[64];       /* the version to roll back from; or empty */
-    bool discard;           /* what comes of the round that runs */
-    uint64_t rounds_seen;   /* of the learner */
-    struct buf rounds;      /* rows of the board */
+    const char *dir;      /* state.dir; NULL: nothing is trained here */
+    const char *path;     /* model.path */
+    uint64_t since;       /* us: when the one that serves began to */
+    struct model *winner; /* of a round, not swapped in yet; or NULL */
+    char leaving[64];     /* the version to roll back from; or empty */
+    bool discard;         /* what comes of the round that runs */
+    uint64_t rounds_seen; /* of the learner */
+    struct buf rounds;    /* rows of the board */
 };
 
 void serving_init(struct serving *serving, const char *dir, const char *path);
@@ -33,7 +34,8 @@ struct model *serving_load(const struct serving *serving, struct err *err);
 int serving_leave(struct serving *serving, struct scorer *scorer,
                   struct tocsin_span from, struct err *err);
 
-/* At the end of every tick, behind all rooms; learner may be NULL. */
+/* At the end of every tick, behind all rooms; learner may be NULL. A model
+ * that cannot be swapped in is not served after a restart either. */
 void serving_tick(struct serving *serving, struct scorer *scorer,
                   struct learner *learner, uint64_t end);
 

@@ -21,7 +21,6 @@
 
 #define VERSIONS_HISTORY_MAX (4u << 20)
 #define VERSIONS_HISTORY_LONG (1 << 20)
-#define VERSIONS_NAME 64
 
 static const char *const verdict_names[] = {
     [TRAINER_WON] = "won",
@@ -30,7 +29,7 @@ static const char *const verdict_names[] = {
     [TRAINER_FAILED] = "failed",
 };
 
-static int versions_path(const char *dir, const char *name, const char *suffix,
+static int versions_file(const char *dir, const char *name, const char *suffix,
                          char path[PATH_MAX], struct err *err)
 {
     int n = snprintf(path, PATH_MAX, "%s/models/%s%s", dir, name, suffix);
@@ -59,7 +58,7 @@ int versions_prepare(const char *dir, struct err *err)
 {
     char path[PATH_MAX];
 
-    if (versions_path(dir, "", "", path, err) != 0) {
+    if (versions_file(dir, "", "", path, err) != 0) {
         return -1;
     }
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
@@ -105,7 +104,7 @@ static int versions_read_newest(const char *dir, unsigned count,
     struct buf text;
     int rc = 0;
 
-    if (versions_path(dir, "history", "", path, err) != 0) {
+    if (versions_file(dir, "history", "", path, err) != 0) {
         return -1;
     }
     buf_init(&text, VERSIONS_HISTORY_MAX);
@@ -149,7 +148,7 @@ static void versions_forget(void *ctx, const json_t *line)
     }
     name = winners->names[winners->count % VERSIONS_MAX];
     if (winners->count >= VERSIONS_MAX &&
-        versions_path(winners->dir, name, ".pt", path, NULL) == 0) {
+        versions_file(winners->dir, name, ".pt", path, NULL) == 0) {
         unlink(path);
     }
     snprintf(name, VERSIONS_NAME, "%s", versions_text(line, "version"));
@@ -162,10 +161,9 @@ int versions_store(const char *dir, struct model *model, const char *version,
     struct winners winners = {.dir = dir};
     char path[PATH_MAX];
 
-    if (versions_check(version, err) != 0 ||
-        versions_path(dir, version, ".pt", path, err) != 0 ||
+    if (versions_path(dir, version, path, err) != 0 ||
         model_save(model, path, version, err) != 0 ||
-        versions_path(dir, "current", "", path, err) != 0 ||
+        versions_file(dir, "current", "", path, err) != 0 ||
         file_replace(path, version, strlen(version), false, err) != 0) {
         return -1;
     }
@@ -228,7 +226,7 @@ static int versions_append(const char *dir, json_t *object, struct err *err)
     buf_printf(&line, "%s\n", text != NULL ? text : "");
     if (text == NULL || line.failed) {
         err_set(err, ERR_INPUT, "a round that is no line of JSON");
-    } else if (versions_path(dir, "history", "", path, err) == 0 &&
+    } else if (versions_file(dir, "history", "", path, err) == 0 &&
                versions_trim(path, err) == 0) {
         rc = versions_write(path, line.data, line.len, err);
     }
@@ -252,15 +250,22 @@ int versions_record(const char *dir, const struct trainer_result *result,
         err);
 }
 
-/* The name in models/current; 1 if there is none. */
-static int versions_name(const char *dir, char version[VERSIONS_NAME],
-                         struct err *err)
+int versions_path(const char *dir, const char *version, char path[PATH_MAX],
+                  struct err *err)
+{
+    return versions_check(version, err) != 0
+               ? -1
+               : versions_file(dir, version, ".pt", path, err);
+}
+
+int versions_current(const char *dir, char version[VERSIONS_NAME],
+                     struct err *err)
 {
     char path[PATH_MAX];
     struct buf text;
     int rc = 0;
 
-    if (versions_path(dir, "current", "", path, err) != 0) {
+    if (versions_file(dir, "current", "", path, err) != 0) {
         return -1;
     }
     buf_init(&text, 4096);
@@ -275,14 +280,6 @@ static int versions_name(const char *dir, char version[VERSIONS_NAME],
     }
     buf_release(&text);
     return rc;
-}
-
-int versions_current(const char *dir, char path[PATH_MAX], struct err *err)
-{
-    char version[VERSIONS_NAME];
-    int rc = versions_name(dir, version, err);
-
-    return rc != 0 ? rc : versions_path(dir, version, ".pt", path, err);
 }
 
 struct parent {
@@ -301,17 +298,16 @@ static void versions_parent(void *ctx, const json_t *line)
     }
 }
 
-static int versions_kept(const char *dir, const char *version)
+bool versions_kept(const char *dir, const char *version)
 {
     char path[PATH_MAX];
 
-    return versions_check(version, NULL) == 0 &&
-           versions_path(dir, version, ".pt", path, NULL) == 0 &&
-           access(path, R_OK) == 0;
+    return versions_path(dir, version, path, NULL) == 0 &&
+           access(path, F_OK) == 0;
 }
 
-int versions_before(const char *dir, const char *from, char version[64],
-                    struct err *err)
+int versions_before(const char *dir, const char *from,
+                    char version[VERSIONS_NAME], struct err *err)
 {
     struct parent parent = {.version = from};
 
@@ -331,7 +327,7 @@ int versions_use(const char *dir, const char *version, struct err *err)
     const char *name = versions_kept(dir, version) ? version : "";
     char path[PATH_MAX];
 
-    if (versions_path(dir, "current", "", path, err) != 0) {
+    if (versions_file(dir, "current", "", path, err) != 0) {
         return -1;
     }
     return file_replace(path, name, strlen(name), false, err);

@@ -15,6 +15,7 @@
 #include "trainer.h"
 
 #define VERSIONS_MAX 16
+#define VERSIONS_NAME 64 /* bytes of a version's name and its end */
 #define VERSIONS_ROUNDS 8
 
 /* Makes the directory if need be. */
@@ -28,13 +29,21 @@ int versions_store(const char *dir, struct model *model, const char *version,
 int versions_record(const char *dir, const struct trainer_result *result,
                     struct err *err);
 
-/* Path of the current version's file; 1 if there is none: use the default
+/* The version to load at the next start; 1 if there is none: the default
  * model. -1 with *err. */
-int versions_current(const char *dir, char path[PATH_MAX], struct err *err);
+int versions_current(const char *dir, char version[VERSIONS_NAME],
+                     struct err *err);
+
+/* Where the file of a version is, or would be. */
+int versions_path(const char *dir, const char *version, char path[PATH_MAX],
+                  struct err *err);
+
+/* There is a file of it. */
+bool versions_kept(const char *dir, const char *version);
 
 /* The name of the version before `from`: its parent in the history. */
-int versions_before(const char *dir, const char *from, char version[64],
-                    struct err *err);
+int versions_before(const char *dir, const char *from,
+                    char version[VERSIONS_NAME], struct err *err);
 
 /* Makes a version current, or the default model where it is not kept. */
 int versions_use(const char *dir, const char *version, struct err *err);

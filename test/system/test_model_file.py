@@ -1,9 +1,11 @@
 """Model files that are damaged, or somebody else's to write: never served.
 
 model.path has to be good, or the sidecar does not start. What it has trained
-itself and cannot read any more gives way to model.path.
+itself and cannot read any more gives way to the newest version before it that
+is good, and at last to model.path.
 """
 
+import json
 import os
 import zipfile
 
@@ -87,13 +89,22 @@ def sidecar(redis, running, directory):
     return running(Sidecar(directory("sidecar"), redis, CONFIG))
 
 
-def train(sidecar, name="trained-1"):
-    """As if it had trained a version; its file."""
+def train(sidecar, name="trained-1", count=1):
+    """As if it had trained some versions, each from the one before; the file
+    of the last one."""
     models = sidecar.dir / "state" / "models"
     models.mkdir(mode=0o700)
-    trained = models / "trained-1.pt"
-    trained.write_bytes(MODEL.read_bytes())
-    trained.chmod(0o600)
+    parent = "default-1"
+    with (models / "history").open("w") as history:
+        for number in range(1, count + 1):
+            version = f"trained-{number}"
+            history.write(json.dumps({
+                "verdict": "won", "version": version, "parent": parent,
+                "position": number}) + "\n")
+            parent = version
+            trained = models / f"{version}.pt"
+            trained.write_bytes(MODEL.read_bytes())
+            trained.chmod(0o600)
     (models / "current").write_text(name)
     return trained
 
@@ -117,6 +128,47 @@ def test_the_default_serves_for_a_spoilt_version(sidecar, spoil, words):
     sidecar.wait_log(
         rf"error \w+: the model trained last is left out: {trained}: {words}")
     sidecar.wait_log(rf"notice \w+: model default-\S+ from {default}$")
+    assert sidecar.wait_board()["model"].startswith("default-")
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (flipped, "damaged: "), (cut, "no TorchScript file"),
+    (writable_by_all, "mode 0602"), (missing, "No such file")])
+def test_the_newest_good_version_serves_for_a_spoilt_one(sidecar, spoil,
+                                                         words):
+    newest = train(sidecar, "trained-4", 4)
+    spoil(newest)
+    older = newest.with_name("trained-3.pt")
+    noise(older)
+    good = newest.with_name("trained-2.pt")
+    sidecar.start()
+    sidecar.wait_log(rf"error \w+: the model trained last is left out: "
+                     rf"{newest}: {words}")
+    sidecar.wait_log(rf"error \w+: the one before it is left out: {older}: ")
+    sidecar.wait_log(rf"notice \w+: model \S+ from {good}$")
+    # It is still the last one that was trained: mended, it serves again.
+    assert (newest.parent / "current").read_text() == "trained-4"
+
+
+def test_the_default_serves_where_no_version_is_good(sidecar):
+    newest = train(sidecar, "trained-2", 2)
+    noise(newest)
+    noise(newest.with_name("trained-1.pt"))
+    sidecar.start()
+    sidecar.wait_log(r"the one before it is left out: .*trained-1\.pt: ")
+    default = sidecar.dir / "default.pt"
+    sidecar.wait_log(rf"notice \w+: model default-\S+ from {default}$")
+
+
+def test_a_history_that_goes_round(sidecar):
+    """It may have been touched: each version before the other one."""
+    newest = train(sidecar, "trained-2", 2)
+    for path in (newest, newest.with_name("trained-1.pt")):
+        noise(path)
+    with (newest.parent / "history").open("a") as history:
+        history.write(json.dumps({"verdict": "won", "version": "trained-1",
+                                  "parent": "trained-2"}) + "\n")
+    sidecar.start()
     assert sidecar.wait_board()["model"].startswith("default-")
 
 

@@ -284,7 +284,7 @@ START_TEST(test_versions)
     options_init(&options);
     options.dir = dir;
     trainer = start(&options, "toy");
-    ck_assert_int_eq(versions_current(dir, path, &err), 1);
+    ck_assert_int_eq(versions_current(dir, name, &err), 1);
     ck_assert_int_eq(versions_before(dir, "toy-1", name, &err), -1);
     ck_assert_ptr_nonnull(strstr(err.message, "before toy-1"));
     feed(trainer, 40, 50);
@@ -295,7 +295,8 @@ START_TEST(test_versions)
     ck_assert_int_eq(result.verdict, TRAINER_WON);
     trainer_destroy(trainer);
 
-    ck_assert_int_eq(versions_current(dir, path, &err), 0);
+    ck_assert_int_eq(versions_current(dir, name, &err), 0);
+    ck_assert_int_eq(versions_path(dir, name, path, &err), 0);
     model = model_load(path, &err);
     ck_assert_msg(model != NULL, "%s", err.message);
     ck_assert_str_eq(model_describe(model)->version, "toy-1+2");
@@ -304,13 +305,15 @@ START_TEST(test_versions)
     ck_assert_int_eq(versions_before(dir, "toy-1+2", name, &err), 0);
     ck_assert_str_eq(name, "toy-1+1");
     ck_assert_int_eq(versions_use(dir, name, &err), 0);
-    ck_assert_int_eq(versions_current(dir, path, &err), 0);
+    ck_assert_int_eq(versions_current(dir, name, &err), 0);
+    ck_assert_str_eq(name, "toy-1+1");
+    ck_assert_int_eq(versions_path(dir, name, path, &err), 0);
     ck_assert_ptr_nonnull(strstr(path, "models/toy-1+1.pt"));
     ck_assert_int_eq(versions_before(dir, "toy-1+1", name, &err), 0);
     ck_assert_str_eq(name, "toy-1");
     ck_assert_int_eq(versions_use(dir, name, &err), 0);
-    ck_assert_int_eq(versions_current(dir, path, &err), 1);
-
+    ck_assert(!versions_kept(dir, name));
+    ck_assert_int_eq(versions_current(dir, name, &err), 1);
     ck_assert_int_eq(
         versions_note(dir, "rolled back", name, "toy-1+1", 78, &err), 0);
     expect_rounds(dir);
@@ -358,16 +361,18 @@ END_TEST
 /* `current` is a file that somebody may have touched. */
 START_TEST(test_versions_refuse_paths)
 {
-    char dir[] = "/tmp/tocsin-versions-XXXXXX", path[PATH_MAX];
-    char command[160];
+    char dir[] = "/tmp/tocsin-versions-XXXXXX", name[VERSIONS_NAME];
+    char command[160], path[PATH_MAX];
 
     ck_assert_ptr_nonnull(mkdtemp(dir));
     ck_assert_int_eq(versions_prepare(dir, &err), 0);
     snprintf(command, sizeof(command),
              "printf ../../etc/shadow > %s/models/current", dir);
     ck_assert_int_eq(system(command), 0);
-    ck_assert_int_eq(versions_current(dir, path, &err), -1);
+    ck_assert_int_eq(versions_current(dir, name, &err), -1);
     ck_assert_int_eq(err.code, ERR_INPUT);
+    ck_assert_int_eq(versions_path(dir, "../escape", path, &err), -1);
+    ck_assert(!versions_kept(dir, "../../etc/passwd"));
     snprintf(command, sizeof(command), "rm -r %s", dir);
     ck_assert_int_eq(system(command), 0);
 }
