@@ -102,7 +102,10 @@ int model_train(struct model *model, const struct model_windows *windows,
                 double learning_rate, uint64_t seed, double *loss,
                 struct err *err);
 
-/* Writes path atomically (0600, fsync, rename). */
+/* Gives it another version: what its description and its file say. */
+int model_rename(struct model *model, const char *version, struct err *err);
+
+/* The same, and writes path atomically (0600, fsync, rename). */
 int model_save(struct model *model, const char *path, const char *version,
                struct err *err);
 

@@ -85,6 +85,13 @@ int model_train(struct model *model, const struct model_windows *windows,
     return model_absent(err);
 }
 
+int model_rename(struct model *model, const char *version, struct err *err)
+{
+    (void)model;
+    (void)version;
+    return model_absent(err);
+}
+
 int model_save(struct model *model, const char *path, const char *version,
                struct err *err)
 {

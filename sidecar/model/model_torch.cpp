@@ -261,12 +261,10 @@ extern "C" const struct model_shape *model_describe(const struct model *model)
     return &model->shape;
 }
 
-extern "C" int model_save(struct model *model, const char *path,
-                          const char *version, struct err *err)
+extern "C" int model_rename(struct model *model, const char *version,
+                            struct err *err)
 {
-    return guard(err, "save", [&] {
-        std::string bytes;
-
+    return guard(err, "rename", [&] {
         if (strlen(version) >= sizeof(model->shape.version)) {
             return err_set(err, ERR_USAGE, "version \"%s\" is too long",
                            version);
@@ -274,6 +272,19 @@ extern "C" int model_save(struct model *model, const char *path,
         model->module.setattr("version", std::string(version));
         snprintf(model->shape.version, sizeof(model->shape.version), "%s",
                  version);
+        return 0;
+    });
+}
+
+extern "C" int model_save(struct model *model, const char *path,
+                          const char *version, struct err *err)
+{
+    return guard(err, "save", [&] {
+        std::string bytes;
+
+        if (model_rename(model, version, err) != 0) {
+            return -1;
+        }
         bytes = write_module(model);
         return file_replace(path, bytes.data(), bytes.size(), false, err);
     });

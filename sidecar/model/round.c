@@ -117,16 +117,20 @@ static int round_compare(struct progress *progress)
 {
     const struct round *round = progress->round;
     struct trainer_result *result = progress->result;
-    unsigned held = windows_held(round->windows), at, i, n = 0;
+    unsigned held = windows_held(round->windows), i, n;
     unsigned which[ROUND_BATCH_MAX], batch = round_batch(round, held);
     double before, after, sum = 0.0, squares = 0.0, difference;
     struct model_windows windows;
     uint64_t began;
 
-    for (at = 0; at + batch <= held; at += batch, n++) {
+    if (batch == 0 || held / batch < 2) {
+        return round_failed(result, TRAINER_FAILED,
+                            "too few windows held back");
+    }
+    for (n = 0; n < held / batch * round->options->looks; n++) {
         began = clock_thread_cpu();
         for (i = 0; i < batch; i++) {
-            which[i] = at + i;
+            which[i] = n % (held / batch) * batch + i;
         }
         windows_batch(round->windows, true, which, batch, &windows);
         if (round_pair(progress, &windows, progress_random(progress), &before,
@@ -141,10 +145,6 @@ static int round_compare(struct progress *progress)
         if (!progress_pace(progress, began)) {
             return round_failed(result, TRAINER_FAILED, "stopped");
         }
-    }
-    if (n < 2) {
-        return round_failed(result, TRAINER_FAILED,
-                            "too few windows held back");
     }
     result->before /= n;
     result->after /= n;
@@ -206,7 +206,10 @@ struct model *round_run(const struct round *round,
         round_judge(round, result);
     }
     if (result->verdict == TRAINER_WON) {
-        return progress.challenger;
+        if (model_rename(progress.challenger, result->version, &err) == 0) {
+            return progress.challenger;
+        }
+        round_failed(result, TRAINER_FAILED, err.message);
     }
     model_free(progress.challenger);
     return NULL;

@@ -72,6 +72,7 @@ void trainer_defaults(struct trainer_options *options, unsigned columns)
         .capacity = 320,
         .batch = 8,
         .steps = 40,
+        .looks = 1,
         .learning_rate = 3e-4,
         .margin = 0.005,
         .seed = 1,
@@ -145,7 +146,7 @@ static void trainer_keep(struct trainer *trainer)
     }
 }
 
-/* So that the main thread need not make it. The winner has its name by now. */
+/* So that the main thread need not make it. */
 static void trainer_copy(struct trainer *trainer)
 {
     struct err err;
@@ -225,7 +226,7 @@ static int trainer_check(const struct trainer_options *o, struct err *err)
 {
     if (!(o->share > 0.0 && o->share <= 1.0) || o->columns == 0 ||
         o->ticks < 2 || o->capacity < 10 || o->batch == 0 || o->steps == 0 ||
-        !(o->learning_rate > 0.0) || !(o->margin >= 0.0)) {
+        o->looks == 0 || !(o->learning_rate > 0.0) || !(o->margin >= 0.0)) {
         return err_set(err, ERR_USAGE, "trainer: options out of range");
     }
     return 0;

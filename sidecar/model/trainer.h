@@ -25,6 +25,7 @@ struct trainer_options {
     unsigned capacity; /* windows kept, newest first; a fifth held back */
     unsigned batch;    /* windows of one training step */
     unsigned steps;    /* training steps of one round */
+    unsigned looks;    /* comparisons on each batch held back */
     double learning_rate; /* falls to a tenth within a round */
     double margin; /* how much lower, relatively, a challenger's loss must be */
     uint64_t seed;

@@ -92,6 +92,8 @@ START_TEST(test_a_better_challenger_wins)
     ck_assert(trainer_round(trainer, 78));
     winner = take(trainer, &result);
     ck_assert_double_lt(result.before, 0.9 * 5 * 5);
+    ck_assert_str_eq(result.parent, "toy-1+77");
+    ck_assert_str_eq(model_describe(winner)->version, "toy-1+78");
     model_free(winner);
     ck_assert_uint_eq(trainer_stats(trainer)->rounds, 2);
     trainer_destroy(trainer);
