@@ -121,11 +121,12 @@ def main():
             return native.replay(detector, x, season)
     pretrain.train(detector.network, replay, options.rounds,
                    options.seed * 10 ** 6, reporter(5))
-    held_out(detector.network,
-             pretrain.columns(replay, HELD_OUT, 512), 'columns')
-    held_out(detector.network,
-             services.batch(replay, HELD_OUT, 64, 1024, pretrain.Rows),
-             'services')
+    if options.rounds:
+        held_out(detector.network,
+                 pretrain.columns(replay, HELD_OUT, 512), 'columns')
+        held_out(detector.network,
+                 services.batch(replay, HELD_OUT, 64, 1024, pretrain.Rows),
+                 'services')
     save(detector, options.out)
     print('%s: version %s, %d bytes' % (options.out, options.version,
                                         os.path.getsize(options.out)))

@@ -11,6 +11,7 @@ test fails, the ends of all logs are shown and the directory is kept.
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -151,3 +152,15 @@ def start_backend(running):
 def black_hole(running):
     """An address that neither accepts nor refuses."""
     return running(harness.BlackHole())
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory):
+    """A model that knows nothing, so that whoever learns is better."""
+    path = tmp_path_factory.mktemp("model") / "untrained.pt"
+    subprocess.run(
+        ["/usr/bin/python3", harness.ROOT / "sidecar/model/export.py", path,
+         "--rounds", "0", "--version", "untrained-1"],
+        check=True, capture_output=True)
+    path.chmod(0o600)
+    return path

@@ -6,11 +6,10 @@ the stream, so that hours pass in seconds.
 
 import json
 import os
+import re
 import subprocess
 
-import pytest
-
-from harness import ROOT, TOCSIN, wait_until
+from harness import TOCSIN, wait_until
 from traffic import Route, Traffic
 
 ROUTES = [
@@ -20,18 +19,6 @@ ROUTES = [
 ]
 HOUR = 3600
 BEGINS, ENDS = "a round of training begins", "model: challenger "
-
-
-@pytest.fixture(scope="session")
-def untrained(tmp_path_factory):
-    """A model that knows nothing, so that whoever learns is better."""
-    path = tmp_path_factory.mktemp("model") / "untrained.pt"
-    subprocess.run(
-        ["/usr/bin/python3", ROOT / "sidecar/model/export.py", path,
-         "--rounds", "0", "--version", "untrained-1"],
-        check=True, capture_output=True)
-    path.chmod(0o600)
-    return path
 
 
 class Learner:
@@ -87,6 +74,8 @@ def test_a_better_model_serves_and_is_rolled_back(redis, start_sidecar,
     town = Learner(redis, start_sidecar, 2000, path=str(untrained))
     town.run(400)
     town.until(lambda: town.status()["swapped"] > 0, "a challenger that wins")
+    town.until(lambda: town.log.count(BEGINS) == town.log.count(ENDS),
+               "the end of the round")
     won = town.rounds("won")[-1]
     assert won["after"] < won["before"]
     assert won["held"] > 0 and won["windows"] > won["held"]
@@ -109,16 +98,18 @@ def test_a_better_model_serves_and_is_rolled_back(redis, start_sidecar,
         town.until(lambda: back.poll() is not None, "the way back")
         out, err = back.communicate()
     assert back.returncode == 0, err
-    assert out == f"{won['parent']} serves, {won['version']} did\n"
-    assert town.status()["model"] == won["parent"]
-    assert town.rounds("rolled back")[-1]["version"] == won["parent"]
+    before, left = re.fullmatch(r"(\S+) serves, (\S+) did\n", out).groups()
+    lines = {r["version"]: r["parent"] for r in town.rounds("won")}
+    assert lines[left] == before
+    assert town.status()["model"] == before
+    assert town.rounds("rolled back")[-1]["version"] == before
     command = town.sidecar.redis.entries("tocsin:commands")[-1]
-    assert (command["what"], command["id"]) == ("rollback", won["version"])
+    assert (command["what"], command["id"]) == ("rollback", left)
     assert command["comment"] == "too quiet"
     assert "rolled back from" in town.log
     town.until(lambda: town.log.count(BEGINS) == town.log.count(ENDS),
                "the end of the round")
-    assert town.status()["model"] == won["parent"]
+    assert town.status()["model"] == before
     if "won: loss" in town.log[town.log.index("rolled back from"):]:
         assert town.rounds("discarded")
 
