@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make bench: what Tocsin costs, side by side, against what was aimed at.
 
-    bench.py [requests] [redis] [scoring]      all of them by default
+    bench.py [requests] [redis] [scoring] [training]   all of them by default
 
 Rates are per second of CPU time of one core, so that what else the machine
 does changes them little. Instructions are counted, not timed.
@@ -47,6 +47,14 @@ class Table:
             verdict = "reached" if verdict else "MISSED"
         print(f"  {name:<44} {measured:>14}  {aim:<16} {verdict or ''}",
               flush=True)
+
+
+def figures_of(program, *words):
+    """What a program prints as one "name value" a line."""
+    done = subprocess.run([str(BUILD / "test/bench" / program), *words],
+                          check=True, capture_output=True, text=True)
+    return {name: float(value) for name, value in
+            re.findall(r"^(\w+) ([\d.]+)$", done.stdout, re.M)}
 
 
 def bench_requests():
@@ -114,11 +122,7 @@ def bench_redis():
 
 def bench_scoring():
     """10,000 series, a tick of one second."""
-    done = subprocess.run(
-        [str(BUILD / "test/bench/score"), str(MODEL), "10000"],
-        check=True, capture_output=True, text=True)
-    figures = {name: float(value) for name, value in
-               re.findall(r"^(\w+) ([\d.]+)$", done.stdout, re.M)}
+    figures = figures_of("score", str(MODEL), "10000")
     table = Table("10,000 series, ticks of 1 s: share of one core")
     table.row("counting one event a series", f"{figures['events']:.2%}")
     table.row("closing the tick", f"{figures['close']:.2%}")
@@ -132,8 +136,32 @@ def bench_scoring():
               memory <= aim)
 
 
+def bench_training():
+    """10,000 series in real time, with rounds of training and without."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
+        model = pathlib.Path(directory) / "model.pt"
+        model.write_bytes(MODEL.read_bytes())
+        model.chmod(0o600)
+        figures = figures_of("train", str(model), directory)
+    table = Table("10,000 series in real time, a trainer beside them")
+    share = figures["share"]
+    table.row("training, while a round runs: share of a core",
+              f"{share:.1%}", "<= 25 %", share <= 0.25 * 1.02)
+    table.row("the most in one second", f"{figures['share_max']:.1%}")
+    table.row("threads", f"{figures['threads']:.0f}", "2",
+              figures["threads"] == 2)
+    for name, what in (("alone", "without a round"),
+                       ("beside", "with a round")):
+        table.row(f"a tick {what}: CPU", f"{figures[name + '_cpu']:.1f} ms")
+        table.row(f"a tick {what}: time, largest",
+                  f"{figures[name + '_wall']:.1f}, "
+                  f"{figures[name + '_wall_max']:.1f} ms")
+    table.row("a tick's time with a round : without", "%.2f" % (
+        figures["beside_wall"] / figures["alone_wall"]))
+
+
 def main():
-    wanted = sys.argv[1:] or ["requests", "redis", "scoring"]
+    wanted = sys.argv[1:] or ["requests", "redis", "scoring", "training"]
     for name in wanted:
         globals()[f"bench_{name}"]()
     return 1 if missed else 0

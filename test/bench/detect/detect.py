@@ -3,6 +3,7 @@
 each of its parts.
 
 usage: detect.py TOCSIN MODEL [--nab DIR] [--cloud DIR] [--untrained MODEL]
+                 [--train ROWS]
 
 --cloud holds CSVs with a column of times, one of numbers, and one called
 label: event by event, F1 at the best threshold for all files, precision,
@@ -137,7 +138,7 @@ class Numenta(Corpus):
         return best
 
 
-def backtest(options, corpus, model, without):
+def backtest(options, corpus, model, without, *more):
     """-> the columns of what it writes"""
     scratch = tempfile.mkdtemp()
     try:
@@ -147,7 +148,7 @@ def backtest(options, corpus, model, without):
         out = os.path.join(scratch, 'out')
         subprocess.run([options.tocsin, 'backtest', '--quiet', '--model', copy,
                         '--root', corpus.root, '--out', out, '--without',
-                        without] + corpus.paths(), check=True)
+                        without, *more] + corpus.paths(), check=True)
         return {name: corpus.column(out, name) for name in (
             'anomaly_score', 'incident_score', 'alert')}
     finally:
@@ -166,15 +167,15 @@ def line(name, cloud=None, own=None, numenta=None, rest=None):
         flush=True)
 
 
-def ours(options, corpora, name, model, without=''):
-    """One line; -> what the model says of each corpus"""
+def ours(options, corpora, name, model, without='', *more):
+    """One line of what the model says of each corpus"""
     cloud = own = numenta = None
     if corpora['cloud']:
-        said = backtest(options, corpora['cloud'], model, without)
+        said = backtest(options, corpora['cloud'], model, without, *more)
         cloud = corpora['cloud'].judge(said['anomaly_score'])
         own = corpora['cloud'].judge(said['alert'])[0]
     if corpora['nab']:
-        said = backtest(options, corpora['nab'], model, without)
+        said = backtest(options, corpora['nab'], model, without, *more)
         numenta = corpora['nab'].judge(said['incident_score'])
     line(name, cloud, own, numenta)
 
@@ -211,6 +212,7 @@ def main():
     parser.add_argument('--nab', metavar='DIR')
     parser.add_argument('--cloud', metavar='DIR')
     parser.add_argument('--untrained', metavar='MODEL')
+    parser.add_argument('--train', metavar='ROWS')
     options = parser.parse_args()
     if not options.nab and not options.cloud:
         parser.error('neither --nab nor --cloud')
@@ -223,6 +225,9 @@ def main():
         ours(options, corpora, '  without ' + part, options.model, part)
     if options.untrained:
         ours(options, corpora, '  without training', options.untrained)
+    if options.train:
+        ours(options, corpora, '  trained every %s rows' % options.train,
+             options.model, '', '--train', options.train)
     other(corpora, 'z150 alone', lambda corpus: backtest(
         options, corpus, options.model, 'head_a')['anomaly_score'])
     for name, score in baselines.ALL.items():
