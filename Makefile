@@ -300,7 +300,7 @@ bench:                      ## print cost per request, rates, memory
 	+@$(SUBMAKE) all $(BENCH_BIN)
 	@$(SYSTEM_ENV) $(PYTHON) test/bench/bench.py $(BENCH)
 
-bench-detect:               ## accuracy, beside others: LAB=DIR NAB=DIR CLOUD=DIR
+bench-detect:               ## accuracy, beside others: LAB=DIR NAB=DIR CLOUD=DIR TRAIN=ROWS
 	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_MODEL)
 	@$(SUBMAKE) tocsin
 	@$(PYTHON) test/bench/detect/budget.py $(BUILD)/tocsin conf/default.pt
@@ -308,7 +308,8 @@ bench-detect:               ## accuracy, beside others: LAB=DIR NAB=DIR CLOUD=DI
 ifneq ($(NAB)$(CLOUD),)
 	@$(PYTHON) sidecar/model/export.py $(BUILD)/untrained.pt --rounds 0 >/dev/null
 	@$(PYTHON) test/bench/detect/detect.py $(BUILD)/tocsin conf/default.pt \
-	    --untrained $(BUILD)/untrained.pt $(NAB:%=--nab %) $(CLOUD:%=--cloud %)
+	    --untrained $(BUILD)/untrained.pt $(NAB:%=--nab %) $(CLOUD:%=--cloud %) \
+	    $(TRAIN:%=--train %)
 endif
 
 # ----------------------------------------------------------------- install

@@ -1,13 +1,13 @@
 /*
- * tocsin backtest: the rooms from the features' history on, over files.
+ * tocsin backtest: the rooms from the features' history on, over files; or all
+ * rooms, over events that were recorded or that Redis holds (replay.c).
  *
- * Up to 64 files go abreast: one row of each makes a batch, which the model
- * takes in one step, as it takes the series of a tick. All that differs from
- * file to file (history, calibration, alarms) is a track's own, and the scorer
- * fills batches up to a multiple of 64, so that a file's output is the same
- * whatever is scored beside it. Files with the same number of columns go
- * together, since the model takes one number of columns at a time.
+ * Files with the same number of columns go abreast (group.c), since the model
+ * takes one number of columns at a time. Files that learn go one by one: each
+ * begins with the model that was given, and its rounds are made at its own row
+ * counts. So a file's output depends on nothing but its rows, up to that row.
  */
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
-#include "../model/scorer.h"
+#include "../base/log.h"
 #include "command.h"
+#include "group.h"
+#include "parts.h"
+#include "progress.h"
 #include "replay.h"
-#include "track.h"
-
-#define ABREAST 64
 
 struct backtest {
     const char *name;
@@ -30,135 +30,14 @@ struct backtest {
     char *const *paths;
     unsigned path_count;
     bool quiet;
+    bool seasonless; /* earlier days are not known */
     struct model *model;
     struct track_options options;
     struct events *events; /* of files with labels */
     size_t rows, files;    /* done */
+    uint64_t rounds, won;  /* of training */
+    struct progress progress;
 };
-
-/* Some files with the same number of columns. */
-struct group {
-    struct track *tracks[ABREAST];
-    const char *paths[ABREAST];
-    unsigned count, columns;
-    bool seasonless;
-    struct identity identities[ABREAST];
-    struct scorer *scorer;
-
-    /* The step that is being made: who takes part, and the rooms' arrays. */
-    struct track *present[ABREAST];
-    unsigned present_count;
-    struct series_row rows[ABREAST];
-    float *x, *past, *season;
-    struct feature_batch batch;
-};
-
-static void on_scored(void *ctx, const struct scored_batch *scored)
-{
-    struct group *group = ctx;
-
-    for (unsigned i = 0; i < group->present_count; i++) {
-        track_judge(group->present[i], scored, i);
-    }
-}
-
-static void release_group(struct group *group)
-{
-    for (unsigned i = 0; i < group->count; i++) {
-        track_destroy(group->tracks[i]);
-    }
-    scorer_destroy(group->scorer);
-    free(group->x);
-    free(group->past);
-    free(group->season);
-    memset(group, 0, sizeof(*group));
-}
-
-static int start_group(struct backtest *backtest, struct group *group,
-                       struct err *err)
-{
-    const struct model_shape *shape = backtest->options.shape;
-    struct scorer_sink sink = {group, on_scored};
-    struct scorer_options scoring = {
-        .columns = group->columns, .max = ABREAST, .band = true};
-    size_t past = (size_t)shape->lag_count * group->columns;
-    size_t season = (size_t)shape->season_count * shape->season_feature_count;
-    struct model *copy = model_copy(backtest->model, err);
-
-    if (copy == NULL) {
-        return -1;
-    }
-    group->scorer = scorer_create(copy, &scoring, sink, err);
-    if (group->scorer == NULL) {
-        return -1;
-    }
-    group->x = calloc(ABREAST, group->columns * sizeof(float));
-    group->past = calloc(ABREAST, (past + 1) * sizeof(float));
-    group->season = calloc(ABREAST, (season + 1) * sizeof(float));
-    if (group->x == NULL || group->past == NULL || group->season == NULL) {
-        return err_set(err, ERR_SYSTEM, "out of memory");
-    }
-    group->seasonless = backtest->options.seasonless;
-    for (uint32_t i = 0; i < ABREAST; i++) {
-        group->identities[i].slot = i;
-        group->identities[i].labels = "";
-        group->identities[i].scope = SCOPE_COLUMN;
-    }
-    return 0;
-}
-
-/* Puts a track's row behind those of the step. */
-static void join(struct group *group, unsigned file,
-                 const struct feature_batch *batch)
-{
-    unsigned at = group->present_count++;
-    size_t past = (size_t)batch->lag_count * batch->column_count;
-    size_t season = (size_t)batch->season_count * batch->season_column_count;
-
-    group->present[at] = group->tracks[file];
-    group->rows[at].identity = &group->identities[file];
-    group->rows[at].aggregate = batch->rows[0].aggregate;
-    memcpy(group->x + at * batch->column_count, batch->x,
-           batch->column_count * sizeof(float));
-    memcpy(group->past + at * past, batch->past, past * sizeof(float));
-    memcpy(group->season + at * season, batch->season, season * sizeof(float));
-    for (size_t i = 0; group->seasonless && i < season; i++) {
-        group->season[at * season + i] = NAN;
-    }
-    if (at == 0) {
-        group->batch = *batch; /* the shape is that of all */
-    }
-}
-
-/* One row of every file that has one: how many, or -1. */
-static int step(struct group *group, struct err *err)
-{
-    const struct feature_batch *batch;
-
-    group->present_count = 0;
-    for (unsigned i = 0; i < group->count; i++) {
-        int more = track_next(group->tracks[i], &batch, err);
-
-        if (more < 0) {
-            return err_prefix(err, "%s", group->paths[i]);
-        }
-        if (more != 0) {
-            join(group, i, batch);
-        }
-    }
-    if (group->present_count == 0) {
-        return 0;
-    }
-    group->batch.count = group->present_count;
-    group->batch.rows = group->rows;
-    group->batch.x = group->x;
-    group->batch.past = group->past;
-    group->batch.season = group->season;
-    if (scorer_batch(group->scorer, &group->batch, err) != 0) {
-        return -1;
-    }
-    return (int)group->present_count;
-}
 
 /* ----------------------------------------------------------------- paths */
 
@@ -208,6 +87,7 @@ static int output_path(const struct backtest *backtest, const char *path,
 static int write_group(struct backtest *backtest, const struct group *group,
                        struct err *err)
 {
+    const struct learner_stats *learned;
     char path[PATH_MAX];
 
     for (unsigned i = 0; i < group->count; i++) {
@@ -217,41 +97,50 @@ static int write_group(struct backtest *backtest, const struct group *group,
             return -1;
         }
         backtest->files++;
+        learned = track_learned(group->tracks[i]);
+        backtest->rounds += learned != NULL ? learned->rounds : 0;
+        backtest->won += learned != NULL ? learned->won : 0;
     }
     return 0;
 }
 
 /* --------------------------------------------------------------- running */
 
-static void show_progress(const struct backtest *backtest, size_t done,
-                          size_t all)
+static void tell_progress(struct backtest *backtest)
 {
-    if (!backtest->quiet && isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r%zu of %u files, %3.0f %% of the rows of the next",
-                backtest->files, backtest->path_count,
-                all != 0 ? 100.0 * (double)done / (double)all : 100.0);
+    struct progress *progress = &backtest->progress;
+
+    if (backtest->rows > progress->all) {
+        progress->all = backtest->rows;
+    }
+    progress_tell(progress, backtest->rows,
+                  progress->all != 0
+                      ? (double)backtest->rows / (double)progress->all
+                      : 1);
+}
+
+static void begin_progress(struct backtest *backtest)
+{
+    progress_begin(&backtest->progress, "rows", backtest->quiet);
+    for (unsigned i = 0; backtest->progress.on && i < backtest->path_count;
+         i++) {
+        backtest->progress.all += table_rows(backtest->paths[i]);
     }
 }
 
 static int run_group(struct backtest *backtest, struct group *group,
                      struct err *err)
 {
-    size_t done = 0, all = 0;
     int rows;
 
-    if (start_group(backtest, group, err) != 0) {
+    if (group_start(group, backtest->model, backtest->seasonless, err) != 0) {
         return -1;
     }
-    for (unsigned i = 0; i < group->count; i++) {
-        all += track_rows(group->tracks[i]);
+    tell_progress(backtest);
+    while ((rows = group_step(group, err)) > 0) {
+        backtest->rows += (size_t)rows;
+        tell_progress(backtest);
     }
-    for (unsigned steps = 0; (rows = step(group, err)) > 0; steps++) {
-        done += (size_t)rows;
-        if (steps % 256 == 0) {
-            show_progress(backtest, done, all);
-        }
-    }
-    backtest->rows += done;
     return rows < 0 ? -1 : write_group(backtest, group, err);
 }
 
@@ -262,7 +151,6 @@ static int add_file(struct backtest *backtest, struct group *groups,
     struct group *group;
     struct track *track;
     struct table table;
-    unsigned columns;
 
     if (table_read(&table, path, err) != 0) {
         return -1;
@@ -271,18 +159,15 @@ static int add_file(struct backtest *backtest, struct group *groups,
     if (track == NULL) {
         return -1;
     }
-    columns = track_columns(track);
-    group = &groups[columns];
-    group->columns = columns;
-    group->paths[group->count] = path;
-    group->tracks[group->count++] = track;
-    if (group->count < ABREAST) {
+    group = &groups[track_columns(track)];
+    group_add(group, track, path);
+    if (group->count < (backtest->options.train != 0 ? 1 : GROUP_MAX)) {
         return 0;
     }
     if (run_group(backtest, group, err) != 0) {
         return -1;
     }
-    release_group(group);
+    group_release(group);
     return 0;
 }
 
@@ -298,32 +183,43 @@ static int run_files(struct backtest *backtest, struct group *groups,
         if (groups[i].count != 0 && run_group(backtest, &groups[i], err) != 0) {
             return -1;
         }
-        release_group(&groups[i]);
+        group_release(&groups[i]);
     }
     return 0;
+}
+
+static void print_totals(const struct backtest *backtest)
+{
+    double seconds =
+        (double)(clock_monotonic() - backtest->progress.began) * 1e-6;
+
+    fprintf(stderr, "%zu files, %zu rows in %.2f s: %.0f rows/s\n",
+            backtest->files, backtest->rows, seconds,
+            seconds > 0 ? (double)backtest->rows / seconds : 0);
+    if (backtest->options.train != 0) {
+        fprintf(stderr, "%llu rounds of training, %llu won\n",
+                (unsigned long long)backtest->rounds,
+                (unsigned long long)backtest->won);
+    }
 }
 
 static int run(struct backtest *backtest, struct err *err)
 {
     struct group *groups = calloc(FEATURES_COLUMNS_MAX + 1, sizeof(*groups));
-    uint64_t began = clock_monotonic();
-    double seconds;
     int rc;
 
     if (groups == NULL) {
         return err_set(err, ERR_SYSTEM, "out of memory");
     }
+    begin_progress(backtest);
     rc = run_files(backtest, groups, err);
+    progress_hide(&backtest->progress);
     for (unsigned i = 0; i <= FEATURES_COLUMNS_MAX; i++) {
-        release_group(&groups[i]);
+        group_release(&groups[i]);
     }
     free(groups);
     if (rc == 0 && !backtest->quiet) {
-        seconds = (double)(clock_monotonic() - began) * 1e-6;
-        fprintf(stderr, "%s%zu files, %zu rows in %.2f s: %.0f rows/s\n",
-                isatty(STDERR_FILENO) ? "\r\033[K" : "", backtest->files,
-                backtest->rows, seconds,
-                seconds > 0 ? (double)backtest->rows / seconds : 0);
+        print_totals(backtest);
     }
     return rc;
 }
@@ -366,41 +262,7 @@ static int report_events(const struct backtest *backtest, struct err *err)
     return 0;
 }
 
-/* Comma-separated parts, to see what each is worth. */
-static int read_without(struct track_options *options, const char *list)
-{
-    static const struct {
-        const char *name;
-        unsigned part;
-    } parts[] = {
-        {"head_a", DETECT_HEAD_A}, {"z150", DETECT_Z150},
-        {"head_b", DETECT_HEAD_B}, {"novelty", DETECT_NOVELTY},
-        {"drift", DETECT_DRIFT},   {"roughness", DETECT_ROUGHNESS},
-        {"budget", DETECT_BUDGET}, {"seasons", 0},
-    };
-
-    while (*list != '\0') {
-        size_t len = strcspn(list, ","), k = 0, n;
-
-        for (n = sizeof(parts) / sizeof(parts[0]); k < n; k++) {
-            if (strlen(parts[k].name) == len &&
-                strncmp(parts[k].name, list, len) == 0) {
-                break;
-            }
-        }
-        if (k == n) {
-            fprintf(stderr,
-                    "tocsin backtest: --without %.*s: expected head_a, z150, "
-                    "head_b, novelty, drift, roughness, budget or seasons\n",
-                    (int)len, list);
-            return -1;
-        }
-        options->without |= parts[k].part;
-        options->seasonless = options->seasonless || parts[k].part == 0;
-        list += len + (list[len] == ',');
-    }
-    return 0;
-}
+/* --------------------------------------------------------------- options */
 
 static int run_with_model(struct backtest *backtest, const char *path,
                           struct err *err)
@@ -413,6 +275,7 @@ static int run_with_model(struct backtest *backtest, const char *path,
         return -1;
     }
     backtest->options.shape = model_describe(backtest->model);
+    backtest->options.champion = backtest->model;
     backtest->events = events_create(err);
     rc = backtest->events != NULL ? run(backtest, err) : -1;
     if (rc == 0) {
@@ -434,82 +297,142 @@ static const char summary[] =
     "before it. Files of\n"
     "several directories keep their paths below what these have in common.\n"
     "Of files with a column called label it prints precision, recall, F1 and\n"
-    "delay, event by event.";
+    "delay, event by event.\n\n"
+    "With --replay or --redis it is events instead, and the alerts that they\n"
+    "would have raised are printed: of a recording, or of all that Redis\n"
+    "holds now.";
 
-static int run_replay(const char *name, const char *recording,
-                      const char *config_path, const char *model,
-                      unsigned without, bool json)
+/* What the words after the options are given as. */
+struct words {
+    const char *config, *model, *recording, *without, *train, *seed;
+    bool redis, json;
+};
+
+static int number(const char *name, const char *text, uint64_t least,
+                  uint64_t *to)
 {
+    char *end = NULL;
+
+    errno = 0;
+    if (*text >= '0' && *text <= '9') {
+        *to = strtoull(text, &end, 10);
+    }
+    if (end == NULL || *end != '\0' || errno != 0 || *to < least) {
+        fprintf(stderr,
+                "tocsin backtest: --%s %s: expected a whole number from %llu "
+                "on\n",
+                name, text, (unsigned long long)least);
+        return -1;
+    }
+    return 0;
+}
+
+static int wrong(const char *what)
+{
+    fprintf(stderr, "tocsin backtest: %s; see tocsin backtest --help\n", what);
+    return EXIT_USAGE;
+}
+
+static int run_events(const struct backtest *backtest,
+                      const struct words *words, const struct parts *parts)
+{
+    struct replay_options options = {
+        .recording = words->recording,
+        .model = words->model,
+        .without = parts->detect,
+        .json = words->json,
+        .quiet = backtest->quiet,
+    };
     struct config config;
     struct err err;
 
-    if (command_config(config_path, &config) != 0) {
+    if (backtest->out != NULL || backtest->path_count != 0 ||
+        words->train != NULL || (words->recording != NULL && words->redis)) {
+        return wrong("either files with --out DIR, or --replay FILE, or "
+                     "--redis");
+    }
+    if (command_config(words->config, &config) != 0) {
         return EXIT_FAILED;
     }
-    if (model != NULL) {
-        snprintf(config.model_path, sizeof(config.model_path), "%s", model);
+    return replay(&config, &options, &err) == 0
+               ? EXIT_WELL
+               : command_fail(backtest->name, &err);
+}
+
+static int run_csv(struct backtest *backtest, const struct words *words,
+                   const struct parts *parts)
+{
+    struct track_options *options = &backtest->options;
+    struct config config;
+    struct err err;
+
+    if (backtest->out == NULL || backtest->path_count == 0) {
+        return wrong(backtest->out == NULL ? "--out DIR is missing"
+                                           : "a FILE is missing");
     }
-    if (replay(recording, &config, without, json, &err) != 0) {
-        return command_fail(name, &err);
+    if ((words->train != NULL &&
+         number("train", words->train, 1, &options->train) != 0) ||
+        number("seed", words->seed, 0, &options->seed) != 0) {
+        return EXIT_USAGE;
     }
-    return EXIT_WELL;
+    if (command_config(words->config, &config) != 0) {
+        return EXIT_FAILED;
+    }
+    options->false_alarms_per_day = config.detect_false_alarms_per_day;
+    options->min_requests_per_minute = config.detect_min_requests_per_minute;
+    options->clear = (unsigned)config.detect_clear;
+    options->without = parts->detect;
+    backtest->seasonless = parts->seasons;
+    return run_with_model(backtest,
+                          words->model != NULL ? words->model
+                                               : config.model_path,
+                          &err) == 0
+               ? EXIT_WELL
+               : command_fail(backtest->name, &err);
 }
 
 int command_backtest(int argc, char **argv)
 {
     struct backtest backtest = {.name = argv[0]};
-    const char *config_path, *model = NULL, *recording = NULL, *without = "";
-    bool json = false;
+    struct words words = {.without = "", .seed = "1"};
     const struct command_option options[] = {
-        {"out", "DIR", "where to write (needed)", NULL, &backtest.out},
-        {"model", "FILE", "a model other than model.path", NULL, &model},
+        {"out", "DIR", "where to write (needed for files)", NULL,
+         &backtest.out},
+        {"model", "FILE", "a model other than the one that would serve", NULL,
+         &words.model},
         {"root", "DIR", "keep the paths of files below DIR", NULL,
          &backtest.root},
-        {"quiet", NULL, "print nothing", &backtest.quiet, NULL},
+        {"train", "ROWS",
+         "train after every ROWS rows of a file: each file has"
+         "\n                       its own models; slow, and off by default",
+         NULL, &words.train},
+        {"seed", "N", "of training; the same gives the same (default 1)", NULL,
+         &words.seed},
         {"replay", "FILE", "print the alerts of what tail --record wrote", NULL,
-         &recording},
-        {"json", NULL, "alerts of --replay as one JSON object a line", &json,
+         &words.recording},
+        {"redis", NULL, "print the alerts of what Redis holds now",
+         &words.redis, NULL},
+        {"json", NULL, "alerts as one JSON object a line", &words.json, NULL},
+        {"quiet", NULL, "print neither progress nor totals", &backtest.quiet,
          NULL},
-        {"without", "PARTS",
-         "leave out head_a, z150, head_b, novelty, drift,"
-         "\n                       roughness, budget or seasons",
-         NULL, &without},
+        {"without", "PARTS", PARTS_HELP, NULL, &words.without},
     };
-    struct config config;
-    struct err err = {0};
+    struct parts parts;
     int first = argc, rc;
 
-    rc = command_options(argc, argv, summary, "FILE...", options, 7,
-                         &config_path, &first);
+    rc = command_options(argc, argv, summary, "[FILE...]", options,
+                         sizeof(options) / sizeof(options[0]), &words.config,
+                         &first);
     if (rc >= 0) {
         return rc;
     }
-    if (read_without(&backtest.options, without) != 0) {
+    if (parts_read(&parts, words.without) != 0) {
         return EXIT_USAGE;
     }
-    if (recording != NULL) {
-        return run_replay(argv[0], recording, config_path, model,
-                          backtest.options.without, json);
-    }
-    if (backtest.out == NULL || first == argc) {
-        fprintf(stderr,
-                "tocsin backtest: %s is missing; see tocsin backtest "
-                "--help\n",
-                backtest.out == NULL ? "--out DIR" : "a FILE");
-        return EXIT_USAGE;
-    }
-    if (command_config(config_path, &config) != 0) {
-        return EXIT_FAILED;
-    }
+    log_set_level(LOG_WARN);
     backtest.paths = argv + first;
     backtest.path_count = (unsigned)(argc - first);
-    backtest.options.false_alarms_per_day = config.detect_false_alarms_per_day;
-    backtest.options.min_requests_per_minute =
-        config.detect_min_requests_per_minute;
-    backtest.options.clear = (unsigned)config.detect_clear;
-    if (run_with_model(&backtest, model != NULL ? model : config.model_path,
-                       &err) != 0) {
-        return command_fail(argv[0], &err);
-    }
-    return EXIT_WELL;
+    return words.recording != NULL || words.redis
+               ? run_events(&backtest, &words, &parts)
+               : run_csv(&backtest, &words, &parts);
 }

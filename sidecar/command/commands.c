@@ -4,7 +4,8 @@
 const struct command commands[] = {
     {"run", command_run, "the sidecar: follows the streams, scores, alerts"},
     {"check", command_check, "checks the configuration and the model"},
-    {"backtest", command_backtest, "scores history from CSV files"},
+    {"backtest", command_backtest,
+     "history: files, recordings, what Redis holds"},
     {"status", command_status, "what the running sidecar is doing"},
     {"tail", command_tail, "follows events or alerts"},
     {"alerts", command_alerts, "lists the alerts that stand"},

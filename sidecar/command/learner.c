@@ -7,7 +7,8 @@
  * Which windows are taken, and when rounds start, follows from the stream: a
  * tick that is a multiple of the interval takes the next slots in turn.
  * When a round ends depends on the machine; the swap is therefore recorded
- * with its position (versions.h).
+ * with its position (versions.h). In files it ends within the row it began at,
+ * and windows do not overlap, so that none holds rows of one held back.
  */
 #include "learner.h"
 
@@ -21,14 +22,23 @@
 /* Windows offered between two rounds; the trainer keeps the newest. */
 #define WINDOWS_A_ROUND 256u
 
+/* A file is one series and gives few windows: they are shorter, and those held
+ * back are looked at several times. */
+#define FILE_TICKS 128u
+#define FILE_BATCH 2u
+#define FILE_STEPS 60u
+#define FILE_RATE 1e-3
+#define FILE_LOOKS 4u
+
 struct learner {
     struct learner_options options;
     struct learner_stats stats;
     struct trainer *trainer;
     unsigned columns, ticks, lags, seasons, season_columns;
 
-    unsigned char *alarms; /* [max][ticks]: 1 where in alarm; a ring */
-    unsigned at;           /* the tick that is written next */
+    unsigned char *alarms; /* [ticks][max]: 1 where in alarm; a ring */
+    uint64_t tick;         /* number of the newest one in it */
+    uint64_t calls;        /* of learner_tick() */
     uint32_t next_slot;    /* whose window is taken next */
     uint64_t offered_at;
 
@@ -36,12 +46,29 @@ struct learner {
     unsigned char *calm;
 };
 
-unsigned learner_window(unsigned columns)
+static void choose(const struct learner_options *options, unsigned columns,
+                   struct trainer_options *trainer)
 {
-    struct trainer_options options;
+    trainer_defaults(trainer, columns);
+    trainer->dir = options->dir;
+    trainer->thread = options->share > 0;
+    trainer->share = trainer->thread ? options->share : 1;
+    trainer->seed = options->seed;
+    if (options->rows != 0) {
+        trainer->ticks = FILE_TICKS;
+        trainer->batch = FILE_BATCH;
+        trainer->steps = FILE_STEPS;
+        trainer->learning_rate = FILE_RATE;
+        trainer->looks = FILE_LOOKS;
+    }
+}
 
-    trainer_defaults(&options, columns);
-    return options.ticks;
+unsigned learner_window(const struct learner_options *options)
+{
+    struct trainer_options trainer;
+
+    choose(options, 1, &trainer);
+    return trainer.ticks;
 }
 
 static int make_windows(struct learner *learner, struct err *err)
@@ -74,15 +101,16 @@ struct learner *learner_create(const struct learner_options *options,
         err_set(err, ERR_LIMIT, "learner: out of memory");
         return NULL;
     }
-    trainer_defaults(&trainer, shape->feature_count);
-    trainer.dir = options->dir;
-    trainer.share = options->share;
     learner->options = *options;
-    learner->columns = shape->feature_count;
+    learner->columns =
+        options->columns != 0 ? options->columns : shape->feature_count;
+    choose(options, learner->columns, &trainer);
     learner->ticks = trainer.ticks;
     learner->lags = shape->lag_count;
     learner->seasons = shape->season_count;
-    learner->season_columns = shape->season_feature_count;
+    learner->season_columns = shape->season_feature_count < learner->columns
+                                  ? shape->season_feature_count
+                                  : learner->columns;
     if (make_windows(learner, err) != 0) {
         learner_destroy(learner);
         return NULL;
@@ -118,8 +146,9 @@ const struct learner_stats *learner_stats(const struct learner *learner)
 
 void learner_leave(struct learner *learner, const struct identity *who)
 {
-    memset(learner->alarms + (size_t)who->slot * learner->ticks, 0,
-           learner->ticks);
+    for (unsigned i = 0; i < learner->ticks; i++) {
+        learner->alarms[(size_t)i * learner->options.max + who->slot] = 0;
+    }
 }
 
 bool learner_idle(const struct learner *learner)
@@ -133,24 +162,41 @@ int learner_champion(struct learner *learner, const struct model *champion,
     return trainer_champion(learner->trainer, champion, err);
 }
 
+static unsigned char *alarms_of(const struct learner *learner, uint64_t tick)
+{
+    return learner->alarms + tick % learner->ticks * learner->options.max;
+}
+
+/* Moves the ring on to a tick. What was never seen was calm; so is all where
+ * ticks are counted anew. */
+static void turn(struct learner *learner, uint64_t tick)
+{
+    uint64_t from = learner->tick + 1;
+
+    if (tick < learner->tick || tick - learner->tick > learner->ticks) {
+        from = tick > learner->ticks ? tick - learner->ticks : 0;
+    }
+    for (; from <= tick; from++) {
+        memset(alarms_of(learner, from), 0, learner->options.max);
+    }
+    learner->tick = tick;
+}
+
 static void remember(struct learner *learner, const struct verdict_batch *batch)
 {
+    unsigned char *alarms;
     uint32_t i;
 
+    turn(learner, batch->end / batch->length);
+    alarms = alarms_of(learner, learner->tick);
     for (i = 0; i < batch->count; i++) {
-        const struct verdict *verdict = &batch->verdicts[i];
-
-        learner->alarms[(size_t)verdict->identity->slot * learner->ticks +
-                        learner->at] = verdict->alarm;
+        alarms[batch->verdicts[i].identity->slot] |= batch->verdicts[i].alarm;
     }
-    learner->at = (learner->at + 1) % learner->ticks;
 }
 
 static void offer(struct learner *learner, const struct features *features,
                   uint32_t slot)
 {
-    const unsigned char *alarms =
-        learner->alarms + (size_t)slot * learner->ticks;
     unsigned i;
 
     if (features_window(features, slot, 0, learner->ticks, learner->x,
@@ -158,7 +204,9 @@ static void offer(struct learner *learner, const struct features *features,
         return;
     }
     for (i = 0; i < learner->ticks; i++) {
-        learner->calm[i] = !alarms[(learner->at + i) % learner->ticks];
+        uint64_t tick = learner->tick - (learner->ticks - 1 - i);
+
+        learner->calm[i] = !alarms_of(learner, tick)[slot];
     }
     trainer_window(learner->trainer, learner->x, learner->past, learner->season,
                    learner->calm);
@@ -191,7 +239,8 @@ static void offer_next(struct learner *learner, const struct features *features,
     }
 }
 
-/* One window every so many ticks, so that a round finds WINDOWS_A_ROUND. */
+/* One window every so many ticks, so that a round finds WINDOWS_A_ROUND; one
+ * after the other in files. */
 static void offer_in_turn(struct learner *learner,
                           const struct features *features,
                           const struct verdict_batch *batch)
@@ -201,7 +250,8 @@ static void offer_in_turn(struct learner *learner,
     if (step < batch->length) {
         step = batch->length;
     }
-    if (batch->end - learner->offered_at >= step) {
+    if (learner->options.rows != 0 ? learner->calls % learner->ticks == 0
+                                   : batch->end - learner->offered_at >= step) {
         learner->offered_at = batch->end;
         offer_next(learner, features, batch);
     }
@@ -240,15 +290,34 @@ static void take(struct learner *learner, uint64_t end, struct model **winner)
     }
 }
 
+static bool is_due(const struct learner *learner,
+                   const struct verdict_batch *batch)
+{
+    const struct learner_options *options = &learner->options;
+
+    return options->rows != 0 ? learner->calls % options->rows == 0
+                              : batch->end % options->every < batch->length;
+}
+
 void learner_tick(struct learner *learner, const struct features *features,
                   const struct verdict_batch *batch, struct model **winner)
 {
     *winner = NULL;
+    learner->calls++;
     remember(learner, batch);
     take(learner, batch->end, winner);
     offer_in_turn(learner, features, batch);
-    if (batch->end % learner->options.every < batch->length &&
-        trainer_round(learner->trainer, batch->end)) {
+    if (!is_due(learner, batch)) {
+        return;
+    }
+    if (!trainer_round(learner->trainer, learner->options.rows != 0
+                                             ? learner->calls
+                                             : batch->end)) {
+        return;
+    }
+    if (learner->options.share > 0) {
         log_info(ROOM, "a round of training begins");
+    } else {
+        take(learner, batch->end, winner);
     }
 }

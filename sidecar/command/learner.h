@@ -1,7 +1,8 @@
 /*
  * What the trainer learns from: remembers in which ticks each series was in
- * alarm, hands windows of calm traffic to the trainer, starts its rounds at
- * ticks that are multiples of model.train_every, and takes what wins.
+ * alarm, hands windows of calm traffic to the trainer, starts its rounds (at
+ * ticks that are multiples of model.train_every, or after so many rows of a
+ * file), and takes what wins.
  */
 #ifndef TOCSIN_COMMAND_LEARNER_H
 #define TOCSIN_COMMAND_LEARNER_H
@@ -11,11 +12,14 @@
 #include "../model/trainer.h"
 
 struct learner_options {
-    const char *dir; /* state.dir */
-    double share;    /* of one core */
-    uint64_t every;  /* us between rounds */
-    uint64_t tick;   /* us */
-    uint32_t max;    /* series */
+    const char *dir;  /* state.dir; NULL: versions are not kept */
+    double share;     /* of one core; 0: each round is made within the call of
+                         learner_tick() that it begins in */
+    uint64_t every;   /* us between rounds */
+    uint64_t rows;    /* or, where not 0, calls of learner_tick() */
+    unsigned columns; /* of the series; 0: the features of the model */
+    uint32_t max;     /* series */
+    uint64_t seed;
 };
 
 struct learner_stats {
@@ -26,13 +30,14 @@ struct learner_stats {
 struct learner;
 
 /* The features keep at least learner_window() ticks beyond the lags. */
-unsigned learner_window(unsigned columns);
+unsigned learner_window(const struct learner_options *options);
 
 struct learner *learner_create(const struct learner_options *options,
                                const struct model *champion, struct err *err);
 void learner_destroy(struct learner *learner);
 
-/* After every tick. A winner is the caller's: *winner, or NULL. */
+/* After every tick; in files, after every row. A winner is the caller's:
+ * *winner, or NULL. */
 void learner_tick(struct learner *learner, const struct features *features,
                   const struct verdict_batch *batch, struct model **winner);
 

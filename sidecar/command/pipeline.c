@@ -163,11 +163,25 @@ static int find_columns(const struct model_shape *shape,
     return 0;
 }
 
+static struct learner_options learning(const struct pipeline *pipeline)
+{
+    const struct config *config = &pipeline->config;
+
+    return (struct learner_options){
+        .dir = *config->state_dir != '\0' ? config->state_dir : NULL,
+        .share = config->model_train_share,
+        .every = config->model_train_every,
+        .max = (uint32_t)config->series_max,
+        .seed = 1,
+    };
+}
+
 static struct features *make_features(struct pipeline *pipeline,
                                       const struct model_shape *shape,
                                       struct err *err)
 {
     struct features_sink sink = {pipeline, on_batch};
+    struct learner_options learner = learning(pipeline);
     struct features_options options = {
         .column_count = shape->feature_count,
         .season_column_count = shape->season_feature_count,
@@ -187,9 +201,8 @@ static struct features *make_features(struct pipeline *pipeline,
     for (i = 0; i < shape->season_count; i++) {
         options.seasons[i] = shape->seasons[i] * CLOCK_SECOND;
     }
-    options.window = pipeline->config.model_train
-                         ? learner_window(shape->feature_count)
-                         : SPARK_WINDOW;
+    options.window =
+        pipeline->config.model_train ? learner_window(&learner) : SPARK_WINDOW;
     return features_create(&options, sink, err);
 }
 
@@ -235,20 +248,6 @@ static struct intake *make_intake(struct pipeline *pipeline, struct err *err)
     return intake_create(&options, sink, err);
 }
 
-static struct learner *make_learner(struct pipeline *pipeline, struct err *err)
-{
-    const struct config *config = &pipeline->config;
-    struct learner_options options = {
-        .dir = config->state_dir,
-        .share = config->model_train_share,
-        .every = config->model_train_every,
-        .tick = config->series_tick,
-        .max = (uint32_t)config->series_max,
-    };
-
-    return learner_create(&options, scorer_model(pipeline->scorer), err);
-}
-
 /* A checkpoint of other ticks, label sets or columns is of no use. */
 static void make_fingerprint(struct pipeline *pipeline,
                              const struct model_shape *shape)
@@ -290,6 +289,7 @@ static int make_rooms(struct pipeline *pipeline, struct err *err)
     };
     struct alert_options alert = {.tick = config->series_tick, .max = max};
     struct scorer_options scoring = {.max = max};
+    struct learner_options learner = learning(pipeline);
     struct model *model = serving_load(&pipeline->serving, err);
     const struct model_shape *shape;
 
@@ -313,7 +313,8 @@ static int make_rooms(struct pipeline *pipeline, struct err *err)
         return -1;
     }
     if (config->model_train) {
-        pipeline->learner = make_learner(pipeline, err);
+        pipeline->learner =
+            learner_create(&learner, scorer_model(pipeline->scorer), err);
         if (pipeline->learner == NULL) {
             return -1;
         }
@@ -337,7 +338,8 @@ struct pipeline *pipeline_create(const struct config *config,
     }
     pipeline->config = *config;
     pipeline->sink = sink;
-    serving_init(&pipeline->serving, pipeline->config.state_dir,
+    serving_init(&pipeline->serving,
+                 *config->state_dir != '\0' ? pipeline->config.state_dir : NULL,
                  pipeline->config.model_path);
     model_threads(1);
     if (make_rooms(pipeline, err) != 0) {
@@ -370,6 +372,20 @@ void pipeline_destroy(struct pipeline *pipeline)
 int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err)
 {
     return intake_poll(pipeline->intake, timeout_ms, err);
+}
+
+int pipeline_write_model(struct pipeline *pipeline, const char *path,
+                         struct err *err)
+{
+    struct model *model = scorer_model(pipeline->scorer);
+    const char *version = model_describe(model)->version;
+
+    if (pipeline->learner == NULL ||
+        learner_stats(pipeline->learner)->won == 0) {
+        return err_set(err, ERR_MODEL, "no challenger was better than %s",
+                       version);
+    }
+    return model_save(model, path, version, err);
 }
 
 void pipeline_leave_out(struct pipeline *pipeline, unsigned parts)

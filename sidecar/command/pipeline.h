@@ -19,7 +19,9 @@ struct pipeline_sink {
 struct pipeline;
 
 /* Loads the model (the one trained last, else model.path) and makes all rooms,
- * cold. The configuration is copied. */
+ * cold. The configuration is copied. Where state.dir is empty, models that were
+ * trained are neither loaded nor kept; where model.train_share is 0, a round is
+ * made within the tick that it begins in. */
 struct pipeline *pipeline_create(const struct config *config,
                                  struct pipeline_sink sink, struct err *err);
 void pipeline_destroy(struct pipeline *pipeline);
@@ -27,6 +29,10 @@ void pipeline_destroy(struct pipeline *pipeline);
 /* As intake_poll(); whatever it brings has gone through all rooms when it
  * returns. */
 int pipeline_poll(struct pipeline *pipeline, int timeout_ms, struct err *err);
+
+/* Writes the model that serves, if it was trained here; -1 and *err if not. */
+int pipeline_write_model(struct pipeline *pipeline, const char *path,
+                         struct err *err);
 
 /* Judges without some parts (enum detect_part). */
 void pipeline_leave_out(struct pipeline *pipeline, unsigned parts);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/resp.h"
@@ -223,8 +224,12 @@ static int play_file(struct player *player, FILE *from, redisReader *reader,
 {
     char bytes[65536];
     char last = '\n';
+    struct stat status;
+    double read = 0;
     size_t len;
-    int rc = 0;
+    int rc = fstat(fileno(from), &status) == 0
+                 ? 0
+                 : err_set(err, ERR_SYSTEM, "%s", strerror(errno));
 
     while (rc == 0 && (len = fread(bytes, 1, sizeof(bytes), from)) > 0) {
         last = bytes[len - 1];
@@ -232,6 +237,9 @@ static int play_file(struct player *player, FILE *from, redisReader *reader,
             return err_set(err, ERR_LIMIT, "%s", reader->errstr);
         }
         rc = play_all(player, reader, err);
+        read += (double)len;
+        player->stats->share =
+            status.st_size > 0 ? read / (double)status.st_size : 0;
     }
     if (rc == 0 && ferror(from)) {
         rc = err_set(err, ERR_SYSTEM, "%s", strerror(errno));

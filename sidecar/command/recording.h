@@ -26,6 +26,7 @@ int recording_close(struct recording *recording, struct err *err);
 struct recording_stats {
     uint64_t events;
     uint64_t first_ms, last_ms;
+    double share; /* of it that has been read, 0 to 1 */
 };
 
 /* Delivers all events to the sink, and the time up to their end. What is no

@@ -109,6 +109,9 @@ int serving_leave(struct serving *serving, struct scorer *scorer,
         return err_set(err, ERR_USAGE, "it is %s that serves, not %.*s", now,
                        (int)from.len, from.data);
     }
+    if (serving->dir == NULL) {
+        return err_set(err, ERR_USAGE, "no models are kept");
+    }
     if (versions_before(serving->dir, now, before, err) != 0) {
         return -1;
     }
@@ -135,7 +138,8 @@ static void stay(const struct serving *serving, struct scorer *scorer,
     const struct model *now = scorer_model(scorer);
     struct err err;
 
-    if (versions_use(serving->dir, model_describe(now)->version, &err) != 0 ||
+    if ((serving->dir != NULL &&
+         versions_use(serving->dir, model_describe(now)->version, &err) != 0) ||
         (learner != NULL && learner_idle(learner) &&
          learner_champion(learner, now, &err) != 0)) {
         log_error(ROOM, "%s serves on, but: %s", model_describe(now)->version,

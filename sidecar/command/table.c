@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -222,6 +223,27 @@ int table_read(struct table *table, const char *path, struct err *err)
 failed:
     table_release(table);
     return -1;
+}
+
+size_t table_rows(const char *path)
+{
+    FILE *from = fopen(path, "r");
+    size_t rows = 0, len, i;
+    char bytes[65536];
+    char last = '\n';
+
+    if (from == NULL) {
+        return 0;
+    }
+    while ((len = fread(bytes, 1, sizeof(bytes), from)) > 0) {
+        for (i = 0; i < len; i++) {
+            rows += bytes[i] == '\n';
+        }
+        last = bytes[len - 1];
+    }
+    fclose(from);
+    rows += last != '\n';
+    return rows != 0 ? rows - 1 : 0; /* the header */
 }
 
 void table_release(struct table *table)

@@ -27,6 +27,11 @@ struct table {
  * nothing was observed.
  */
 int table_read(struct table *table, const char *path, struct err *err);
+
+/* How many rows a file seems to have, by its ends of lines; 0 where it cannot
+ * be read. */
+size_t table_rows(const char *path);
+
 void table_release(struct table *table);
 
 #endif

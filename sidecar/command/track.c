@@ -34,6 +34,8 @@ struct track {
     struct track_options options;
     struct features *features;
     struct detect *detect;
+    struct learner *learner; /* NULL: it does not learn */
+    struct model *winner;    /* of a round, nobody took it yet; or NULL */
     struct identity identity;
     struct series_row row;
     unsigned columns;
@@ -64,6 +66,9 @@ static void on_verdicts(void *ctx, const struct verdict_batch *batch)
     track->outcome->anomaly = verdict->anomaly_raw;
     track->outcome->incident = verdict->incident_raw;
     track->outcome->alert = verdict->alarm;
+    if (track->learner != NULL && track->next < track->table.rows) {
+        learner_tick(track->learner, track->features, batch, &track->winner);
+    }
 }
 
 /* The model takes as many columns as it has features for those, by name; a
@@ -74,9 +79,31 @@ static unsigned columns_for(const struct table *table,
     return table->columns + (table->columns == shape->feature_count);
 }
 
+static struct learner_options learning(const struct track *track)
+{
+    return (struct learner_options){
+        .rows = track->options.train,
+        .columns = track->columns,
+        .max = 1,
+        .seed = track->options.seed,
+    };
+}
+
+static int make_learner(struct track *track, struct err *err)
+{
+    struct learner_options options = learning(track);
+
+    if (options.rows == 0) {
+        return 0;
+    }
+    track->learner = learner_create(&options, track->options.champion, err);
+    return track->learner != NULL ? 0 : -1;
+}
+
 static int make_features(struct track *track, struct err *err)
 {
     const struct model_shape *shape = track->options.shape;
+    struct learner_options learner = learning(track);
     struct features_sink sink = {track, on_batch};
     struct features_options options = {
         .column_count = track->columns,
@@ -88,6 +115,7 @@ static int make_features(struct track *track, struct err *err)
         .season_count = shape->season_count,
         .tick = track->interval,
         .max = 1,
+        .window = learner.rows != 0 ? learner_window(&learner) : 0,
         .wide = true,
     };
 
@@ -145,11 +173,12 @@ struct track *track_create(struct table *table,
     track->row = (struct series_row){&track->identity, &plenty};
     track->outcomes = calloc(track->table.rows + 1, sizeof(*track->outcomes));
     if (track->outcomes == NULL) {
-        track_destroy(track);
         err_set(err, ERR_SYSTEM, "out of memory");
-        return NULL;
+    } else if (make_learner(track, err) == 0) {
+        return track;
     }
-    return track;
+    track_destroy(track);
+    return NULL;
 }
 
 void track_destroy(struct track *track)
@@ -157,6 +186,8 @@ void track_destroy(struct track *track)
     if (track != NULL) {
         features_destroy(track->features);
         detect_destroy(track->detect);
+        learner_destroy(track->learner);
+        model_free(track->winner);
         table_release(&track->table);
         free(track->outcomes);
         free(track);
@@ -171,6 +202,19 @@ unsigned track_columns(const struct track *track)
 size_t track_rows(const struct track *track)
 {
     return track->table.rows;
+}
+
+struct model *track_winner(struct track *track)
+{
+    struct model *winner = track->winner;
+
+    track->winner = NULL;
+    return winner;
+}
+
+const struct learner_stats *track_learned(const struct track *track)
+{
+    return track->learner != NULL ? learner_stats(track->learner) : NULL;
 }
 
 /* The median of the intervals up to a row, of the first few. */

@@ -1,7 +1,7 @@
 /*
  * One file on its way through the rooms of a backtest: its own history of
- * features and its own detector, so that nothing of it depends on the files
- * that are scored beside it.
+ * features, its own detector and, where it learns, its own models, so that
+ * nothing of it depends on the files that are scored beside it.
  */
 #ifndef TOCSIN_COMMAND_TRACK_H
 #define TOCSIN_COMMAND_TRACK_H
@@ -9,6 +9,7 @@
 #include "../detect/detect.h"
 #include "../features/features.h"
 #include "events.h"
+#include "learner.h"
 #include "table.h"
 
 struct track_options {
@@ -17,7 +18,9 @@ struct track_options {
     double min_requests_per_minute;
     unsigned clear;
     unsigned without; /* of enum detect_part */
-    bool seasonless;  /* earlier days are not known */
+    uint64_t train;   /* rows between rounds of training; 0: none */
+    uint64_t seed;
+    const struct model *champion; /* what a file that learns begins with */
 };
 
 struct track;
@@ -41,6 +44,13 @@ int track_next(struct track *track, const struct feature_batch **batch,
 /* The score of that row, as row `index` of what was scored. */
 void track_judge(struct track *track, const struct scored_batch *scored,
                  uint32_t index);
+
+/* A model that has just won over the one that serves this file, now the
+ * caller's; or NULL. */
+struct model *track_winner(struct track *track);
+
+/* NULL where it does not learn. */
+const struct learner_stats *track_learned(const struct track *track);
 
 /* Writes the input's rows with their scores to path, whole or not at all. */
 int track_write(const struct track *track, const char *path, struct err *err);

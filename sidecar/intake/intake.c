@@ -69,6 +69,7 @@ struct intake {
     uint64_t survey_at, ask_at;
     uint64_t asked_at; /* when the command under way was sent; 0 if none is */
     uint64_t held_since;
+    bool answered; /* on this connection: where the lanes end is known */
 
     struct buf in; /* bytes of the reply that are not used yet */
     struct reply reply;
@@ -165,6 +166,7 @@ static void disconnect(struct intake *intake)
         intake->redis = NULL;
     }
     intake->stats.connected = false;
+    intake->answered = false;
     intake->asked_at = 0;
     buf_clear(&intake->in);
     intake->retry_at = clock_monotonic() + intake->backoff / 2 +
@@ -314,6 +316,7 @@ static void settle(struct intake *intake)
     if (newest > intake->stats.newest_ms) {
         intake->stats.newest_ms = newest;
     }
+    intake->answered = true;
     intake->ask_at =
         intake->replied < READ_FEW ? intake->asked_at + READ_PAUSE : 0;
     intake->asked_at = 0;
@@ -519,6 +522,12 @@ int intake_poll(struct intake *intake, int timeout_ms, struct err *err)
     intake->stats.gaps = producers_stats(intake->producers)->gaps;
     intake->stats.duplicates = producers_stats(intake->producers)->duplicates;
     return rc != 0 ? -1 : intake->delivered;
+}
+
+bool intake_caught_up(const struct intake *intake)
+{
+    return intake->answered && lanes_at_end(&intake->lanes) &&
+           !lanes_hold_any(&intake->lanes);
 }
 
 /* ------------------------------------------------------------- checkpoint */

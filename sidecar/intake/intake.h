@@ -52,6 +52,9 @@ void intake_destroy(struct intake *intake);
  * with back-off). A signal ends the wait. */
 int intake_poll(struct intake *intake, int timeout_ms, struct err *err);
 
+/* All that the streams held when they were asked last has been delivered. */
+bool intake_caught_up(const struct intake *intake);
+
 const struct intake_stats *intake_stats(const struct intake *intake);
 
 /* Stream offsets, and the last seq of every producer. */

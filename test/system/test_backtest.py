@@ -1,12 +1,19 @@
 """tocsin backtest: causal to the last bit, the same beside any neighbours,
 and clear about what it cannot read."""
 import csv
+import fcntl
 import math
+import os
+import pty
 import random
+import re
+import struct
+import subprocess
+import termios
 
 import pytest
 
-from harness import MODEL, tocsin
+from harness import MODEL, TOCSIN, tocsin
 
 pytestmark = pytest.mark.skipif(not MODEL.exists(), reason="no model to load")
 
@@ -36,6 +43,12 @@ def backtest(model, out, *files):
     done = tocsin("backtest", "--model", model, "--out", out, *files)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def scored(model, out, *files):
+    """What it writes of each file, by the file's name."""
+    backtest(model, out, *files)
+    return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
 @pytest.fixture(name="model")
@@ -242,3 +255,92 @@ def test_a_budget_is_spent_within_a_factor_of_two(tmp_path, model, step, days,
         begun = sum(now and not before
                     for before, now in zip(alerts, alerts[1:]))
         assert budget / 2 <= begun / days <= budget * 2
+
+
+def test_learning_depends_on_the_rows_alone(tmp_path, untrained):
+    """A round after row 3,000, the first that finds enough windows, is won by
+    whoever has learned anything. Neither what is scored beside it nor what
+    comes later changes a bit; another seed does."""
+    header, lines = series(3600, 9)
+    files = [write(tmp_path / "in" / ("%d.csv" % rows), header, lines[:rows])
+             for rows in (2999, 3000, 3001, 3300, 3600)]
+    files.append(write(tmp_path / "in" / "two.csv", *series(3100, 10, 2, 60)))
+    together = scored(untrained, tmp_path / "all", "--train", "1000", *files)
+    whole = together.pop("3600.csv")
+    two = together.pop("two.csv")
+    for name, rows in together.items():
+        assert whole.startswith(rows), name
+    again = scored(untrained, tmp_path / "alone", "--train", "1000", "--seed",
+                   "1", files[4])
+    assert again["3600.csv"] == whole
+    again = scored(untrained, tmp_path / "two", "--train", "1000", files[-1])
+    assert again["two.csv"] == two
+
+    plain = scored(untrained, tmp_path / "plain", files[4])["3600.csv"]
+    other = scored(untrained, tmp_path / "other", "--train", "1000", "--seed",
+                   "2", files[4])["3600.csv"]
+    learned = len(together["3000.csv"])
+    for text in (plain, other):
+        assert text[:learned] == whole[:learned]
+        assert text != whole
+    assert plain != other
+
+
+def test_rounds_are_counted(tmp_path, untrained):
+    given = write(tmp_path / "in.csv", *series(3300, 11))
+    done = backtest(untrained, tmp_path / "out", "--train", "1000", given)
+    assert done.stderr.splitlines()[-1] == "1 rounds of training, 1 won"
+    assert "rounds" not in backtest(untrained, tmp_path / "out", given).stderr
+    for words in (("--train", "0"), ("--train", "many"), ("--seed", "-1"),
+                  ("--train", "1e3")):
+        done = tocsin("backtest", *words, "--out", tmp_path / "out", given)
+        assert done.returncode == 2 and "whole number" in done.stderr
+
+
+def on_terminal(columns, *args):
+    """(exit code, what a terminal of that width got on standard error)."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ,
+                struct.pack("HHHH", 24, columns, 0, 0))
+    with subprocess.Popen([str(TOCSIN), "backtest", *map(str, args)],
+                          stdout=subprocess.DEVNULL, stderr=follower) as done:
+        os.close(follower)
+        told = b""
+        while True:
+            try:
+                told += os.read(leader, 65536)
+            except OSError:  # nobody has the other end any more
+                break
+    os.close(leader)
+    return done.returncode, told.decode()
+
+
+def test_progress_on_a_terminal(tmp_path, model):
+    given = [write(tmp_path / ("%d.csv" % k), *series(1500, k))
+             for k in (1, 2)]
+    words = ["--model", model, "--out", tmp_path / "out", *given]
+    code, told = on_terminal(120, *words)
+    assert code == 0
+    *lines, end = told.split("\r\033[K")
+    assert re.fullmatch(r"2 files, 3000 rows in .* rows/s\s*", end)
+    shown = [re.fullmatch(
+        r"\[([#-]{20})\] +(\d+) %  ([\d,]+) of 3,000 rows, [\d,]+ a second"
+        r"(, \d+ (s|min) left)?", line)
+        for line in "".join(lines).replace("\033[K", "").split("\r")[1:]]
+    assert shown and all(shown), told
+    counts = [int(line[3].replace(",", "")) for line in shown]
+    assert counts == sorted(counts)
+    for line, count in zip(shown, counts):
+        assert int(line[2]) == round(count / 30)
+        assert line[1].count("#") == count * 20 // 3000
+
+    assert on_terminal(120, "--quiet", *words) == (0, "")
+    code, told = on_terminal(30, *words)
+    assert all(len(line) < 30 for line in
+               told.replace("\033[K", "").split("\r")[1:-2])
+
+
+def test_no_progress_elsewhere(tmp_path, model):
+    given = write(tmp_path / "in.csv", *series(300, 1))
+    said = backtest(model, tmp_path / "out", given).stderr
+    assert re.fullmatch(r"1 files, 300 rows in .* rows/s\n", said)

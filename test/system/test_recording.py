@@ -1,11 +1,12 @@
 """tocsin tail --record, and backtest --replay: what was lived, told again."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
-from harness import MODEL, tocsin, wait_until
+from harness import MODEL, TOCSIN, tocsin, wait_until
 from traffic import Route, Traffic
 
 ROUTES = [
@@ -59,6 +60,71 @@ def test_a_replay_tells_what_was_lived(recorded):
     assert replay(path, "--json").stdout == done.stdout, "to the last byte"
     text = replay(path).stdout.splitlines()
     assert len(text) == 2 and " firing " in text[0] and "LatencyHigh" in text[0]
+
+
+def test_what_redis_holds_is_told_without_a_recording(recorded, redis):
+    path, lived = recorded
+    entries = sum(redis.client.xlen(f"tocsin:{stream}")
+                  for stream in ("request", "upstream", "beat"))
+    config = path.parent / "tocsin.yaml"
+    config.write_text(f"redis: {{url: '{redis.url}'}}\n"
+                      f"model: {{path: '{path.parent / 'model.pt'}'}}\n"
+                      f"state: {{dir: '{path.parent}'}}\n")
+    recording = replay(path, "--json")
+    done = tocsin("backtest", "--redis", "--json", "-c", config)
+    assert done.returncode == 0, done.stderr
+    assert lived and done.stdout.count("\n") == 2
+    assert done.stdout == recording.stdout, "to the last byte"
+    assert f"{entries} events in 19" in done.stderr
+    assert "1 alerts fired, 1 of them ended" in done.stderr
+    quiet = tocsin("backtest", "--redis", "--quiet", "-c", config)
+    assert len(quiet.stdout.splitlines()) == 2 and quiet.stderr == ""
+
+
+def test_redis_that_is_written_to_meanwhile(redis, tmp):
+    """What comes after the start is left out, so that it ends: what is told
+    is what was there, up to some moment in between."""
+    traffic = Traffic(redis, ROUTES, back=3600)
+    traffic.run(60)
+    config = tmp / "tocsin.yaml"
+    (tmp / "model.pt").write_bytes(MODEL.read_bytes())
+    (tmp / "model.pt").chmod(0o600)
+    config.write_text(f"redis: {{url: '{redis.url}'}}\n"
+                      f"model: {{path: '{tmp / 'model.pt'}'}}\n"
+                      f"state: {{dir: '{tmp}'}}\n")
+    with subprocess.Popen(
+            [str(TOCSIN), "backtest", "--redis", "-c", str(config)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True) as done:
+        while done.poll() is None:
+            traffic.run(1)
+        said = done.stderr.read()
+    assert done.returncode == 0, said
+    seconds = int(re.search(r"events in (\d+) s", said)[1])
+    assert 59 <= seconds < (traffic.now - traffic.began) / 1000
+
+
+def test_redis_that_holds_nothing(redis, tmp):
+    config = tmp / "tocsin.yaml"
+    (tmp / "model.pt").write_bytes(MODEL.read_bytes())
+    (tmp / "model.pt").chmod(0o600)
+    config.write_text(f"redis: {{url: '{redis.url}', prefix: other}}\n"
+                      f"model: {{path: '{tmp / 'model.pt'}'}}\n")
+    done = tocsin("backtest", "--redis", "-c", config)
+    assert done.returncode == 1
+    assert f'{redis.url} holds no events of "other"' in done.stderr
+    redis.stop()
+    done = tocsin("backtest", "--redis", "-c", config)
+    assert done.returncode == 1 and "redis: " in done.stderr
+
+
+def test_one_source_at_a_time(recorded, tmp):
+    path, _ = recorded
+    for words in (("--redis", "--replay", path), ("--redis", "x.csv"),
+                  ("--replay", path, "--out", tmp),
+                  ("--redis", "--train", "1000")):
+        done = tocsin("backtest", *words)
+        assert done.returncode == 2 and "either files" in done.stderr
 
 
 def test_redis_plays_a_recording(recorded, redis):

@@ -42,7 +42,7 @@ class Traffic:
         self.redis = redis.client
         self.routes = routes
         self.random = random.Random(seed)
-        self.now = int(time.time() - back) * 1000
+        self.began = self.now = int(time.time() - back) * 1000
         self.seq = {"request": 0, "upstream": 0}
         self.silent = False
         self.peers = {}
