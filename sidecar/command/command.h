@@ -20,6 +20,7 @@ int command_tail(int argc, char **argv);
 int command_alerts(int argc, char **argv);
 int command_silence(int argc, char **argv);
 int command_model(int argc, char **argv);
+int command_train(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 struct command {

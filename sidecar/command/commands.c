@@ -11,6 +11,7 @@ const struct command commands[] = {
     {"alerts", command_alerts, "lists the alerts that stand"},
     {"silence", command_silence, "makes, lists and ends silences"},
     {"model", command_model, "returns to the model that served before"},
+    {"train", command_train, "trains a model on a recording, ahead of time"},
     {"version", command_version, "version and what it was built with"},
 };
 

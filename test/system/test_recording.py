@@ -186,3 +186,49 @@ def test_a_recording_that_cannot_be_written(redis, tmp):
     done = tocsin("tail", "--record", "/nonexistent/file", "-c", config)
     assert done.returncode == 1
     assert "/nonexistent/file.part: No such file" in done.stderr
+
+
+def test_training_ahead_of_time(redis, tmp, untrained):
+    """On what Redis holds and on a recording of it: the same model, which is
+    better than the one it began with, and loads."""
+    traffic = Traffic(redis, ROUTES, back=3600)
+    traffic.run(500)
+    config = tmp / "tocsin.yaml"
+    config.write_text(f"redis: {{url: '{redis.url}'}}\n"
+                      f"model: {{path: '{untrained}', train_every: 1m}}\n"
+                      f"state: {{dir: '{tmp}'}}\n")
+    done = tocsin("train", "--redis", "--out", tmp / "a.pt", "-c", config)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    won = re.findall(r"challenger (\S+) of (\S+) won: loss", done.stderr)
+    assert won and won[0][1] == "untrained-1"
+    assert [parent for _, parent in won[1:]] == [name for name, _ in won[:-1]]
+    assert not (tmp / "models").exists(), "nothing is put in place"
+
+    entries = sum(redis.client.xlen(f"tocsin:{stream}")
+                  for stream in ("request", "upstream", "beat"))
+    done = tocsin("tail", "--record", tmp / "recording", "--back", "7200",
+                  "--count", str(entries), "-c", config)
+    assert done.returncode == 0, done.stderr
+    done = tocsin("train", "--quiet", "--replay", tmp / "recording", "--out",
+                  tmp / "b.pt", "-c", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp / "a.pt").read_bytes() == (tmp / "b.pt").read_bytes()
+
+    config.write_text(f"model: {{path: '{tmp / 'a.pt'}'}}\n"
+                      f"state: {{dir: '{tmp}'}}\n")
+    done = tocsin("check", "-c", config)
+    assert f"model: {won[-1][0]}, " in done.stdout, done.stderr
+
+
+def test_nothing_to_train_on(recorded, tmp):
+    path, _ = recorded
+    replay(path)  # puts the model beside it
+    done = tocsin("train", "--replay", path, "--model", path.parent / "model.pt",
+                  "--out", tmp / "new.pt")
+    assert done.returncode == 1
+    assert "no challenger was better than default-1" in done.stderr
+    assert not (tmp / "new.pt").exists()
+    for words in ((), ("--out", tmp / "x"), ("--redis", "--replay", path),
+                  ("--redis", "--replay", path, "--out", tmp / "x")):
+        assert tocsin("train", *words).returncode == 2
