@@ -359,7 +359,7 @@ demo:                       ## four simulated clouds, a fault, an alert (CHECK=1
 	+@$(SUBMAKE) all
 	@$(SYSTEM_ENV) $(PYTHON) test/lab/demo.py $(if $(CHECK),--check) $(DEMO)
 
-# `make lab SCENARIO=region_slow`, or several, or all (an hour).
+# `make lab SCENARIO=region_slow`, or several, or all (two hours).
 SCENARIO ?= region_slow
 lab:                        ## play scenarios and judge (SCENARIO=all, REPLAY=DIR)
 	@$(LINT)/need.sh $(PACKAGES_BUILD) nginx redis-server python3 python3-redis python3-yaml
