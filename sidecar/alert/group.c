@@ -20,7 +20,8 @@
  * upstream, peer, then what requests alone can tell. But not one that explains
  * no more than a narrower: a region with one upstream says less than that
  * upstream does. (An upstream with one peer is named rather than the peer.)
- * The total has parts in both views.
+ * The total has parts in both views, and four fifths of each must agree: two
+ * faults at a time are more likely than that everything has one.
  *
  * Silence is the other way round: it begins with those who ask. Attempts that
  * fall silent because a route does are not to blame for it.
@@ -212,18 +213,25 @@ static bool is_of_requests(enum scope scope)
     return scope == SCOPE_SERVER || scope == SCOPE_ROUTE;
 }
 
+/* Four fifths, or none. */
+static bool agree_widely(const struct tally *tally, enum scope scope)
+{
+    return tally->bad[scope] == 0 ||
+           5u * tally->bad[scope] >= 4u * tally->all[scope];
+}
+
 /* Where parts are known but none is bad, they may be a tick behind. */
 static bool parts_agree(const struct tally *tally, const struct standing *row)
 {
     const struct identity *who = row->identity;
+    bool total = who->scope == SCOPE_TOTAL;
     unsigned all = 0, bad = 0, i;
 
     for (i = place(who->scope) + 1; i < ORDERS; i++) {
-        if (who->scope != SCOPE_TOTAL &&
-            is_of_requests(order[i]) != who->of_requests) {
+        if (!total && is_of_requests(order[i]) != who->of_requests) {
             continue;
         }
-        if (!agree(tally, order[i])) {
+        if (total ? !agree_widely(tally, order[i]) : !agree(tally, order[i])) {
             return false;
         }
         all += tally->all[order[i]];
@@ -424,6 +432,28 @@ static uint32_t longest_orphan(const struct standings *standings)
         }
     }
     return best;
+}
+
+bool group_is_split(const struct group *group,
+                    const struct standings *standings, uint32_t total)
+{
+    bool apart = false;
+    uint32_t slot;
+    unsigned i;
+
+    for (i = place(SCOPE_TOTAL) + 1; i < ORDERS; i++) {
+        apart = apart || !agree(&group->tallies[total], order[i]);
+    }
+    for (slot = 0; apart && slot < standings->max; slot++) {
+        const struct standing *row = at(standings, slot);
+
+        if (row != NULL && row->owner == standings->rows[total].owner &&
+            row->identity->scope != SCOPE_TOTAL && standing_lasts(row) &&
+            is_possible(group, standings, row)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint32_t group_cause(struct group *group, const struct standings *standings)

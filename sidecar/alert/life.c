@@ -23,13 +23,10 @@
 #define FLAP_QUIET 15u      /* ticks, doubled by each return */
 #define FLAP_QUIET_MAX 300u /* ticks */
 #define INNOCENT_MAX 20     /* ticks */
+#define INNOCENT_TOTAL 5    /* ticks; of the total */
 #define FIRE_AGE 3          /* ticks; one less if sudden */
-/* Harm lasts if it was seen in so many of the last five ticks with traffic,
- * and in one of the last two. */
-#define LASTING_TICKS 3u
 #define LASTING_AGE 5u
-#define LASTING_WINDOW 0x1fu
-#define LASTING_LATELY 0x03u
+#define LASTING_LATELY 0x03u /* one of the last two ticks with traffic */
 
 static void clear_counts(struct record *record)
 {
@@ -55,16 +52,6 @@ static bool is_failing(const struct record *record)
 {
     return record->feature == FEATURE_ERRORS ||
            record->feature == FEATURE_LOCAL_ERRORS;
-}
-
-static unsigned ticks_of(uint32_t harm)
-{
-    unsigned ticks = 0;
-
-    for (harm &= LASTING_WINDOW; harm != 0; harm &= harm - 1) {
-        ticks++;
-    }
-    return ticks;
 }
 
 static void count_members(struct alerts *alerts)
@@ -153,16 +140,24 @@ static bool is_beyond(const struct standing *row)
 static bool has_lasted(const struct alerts *alerts, const struct record *record)
 {
     const struct standing *row = &alerts->standings.rows[record->slot];
-    unsigned ticks = ticks_of(row->harm);
+    unsigned ticks = standing_ticks(row->harm);
 
     if (is_hidden(record)) {
         return (row->harm & LASTING_LATELY) != 0 && ticks >= LASTING_TICKS;
     }
     if (is_failing(record)) {
         return record->age <= LASTING_AGE || ticks > 1 ||
-               ticks_of(record->seen) > 1;
+               standing_ticks(record->seen) > 1;
     }
     return (row->harm & 1) != 0 && (ticks >= LASTING_TICKS || is_beyond(row));
+}
+
+/* Of the total: is most of it well, and a part goes on? */
+static bool is_split(const struct alerts *alerts, const struct record *record)
+{
+    return record->scope == SCOPE_TOTAL &&
+           alerts_cause(alerts, record) != NULL &&
+           group_is_split(alerts->group, &alerts->standings, record->slot);
 }
 
 static void look_at_cause(struct alerts *alerts, struct record *record)
@@ -171,7 +166,7 @@ static void look_at_cause(struct alerts *alerts, struct record *record)
     struct band band = trace_last(&record->trace);
 
     if (alerts_cause(alerts, record) != NULL && row->alarm) {
-        record->innocent = 0;
+        record->innocent = is_split(alerts, record) ? record->innocent + 1 : 0;
         if (row->incident > record->score) {
             record->score = row->incident;
         }
@@ -260,13 +255,25 @@ static bool was_absorbed(const struct alerts *alerts,
     return alerts_cause(alerts, record) != NULL && row->alarm;
 }
 
+/* Its own series is well, or most of the total is: what is left must have
+ * another cause. */
+static bool is_innocent(const struct record *record)
+{
+    return record->members > 0 &&
+           record->innocent >=
+               (record->scope == SCOPE_TOTAL ? INNOCENT_TOTAL : INNOCENT_MAX);
+}
+
 static void end(struct alerts *alerts, uint32_t index)
 {
     struct record *record = alerts->records[index];
     bool absorbed = was_absorbed(alerts, record);
+    enum ending ending = !absorbed             ? ENDING_BACK
+                         : is_innocent(record) ? ENDING_NARROWED
+                                               : ENDING_PART;
 
     if (record->state != RECORD_UNTOLD) {
-        alerts_tell(alerts, record, absorbed ? ENDING_PART : ENDING_BACK);
+        alerts_tell(alerts, record, ending);
     }
     if (record->state == RECORD_FIRING && !absorbed) {
         remember_flap(alerts, record);
@@ -313,11 +320,27 @@ static void go_on(struct alerts *alerts, struct record *record)
     }
 }
 
+/* Whether it is split is asked in every tick, not only in those with orphans.
+ */
+static void tally_for_total(struct alerts *alerts)
+{
+    uint32_t i;
+
+    for (i = 0; i < ALERTS_MAX; i++) {
+        if (alerts->records[i] != NULL &&
+            alerts->records[i]->scope == SCOPE_TOTAL) {
+            group_tally(alerts->group, &alerts->standings);
+            return;
+        }
+    }
+}
+
 void alerts_live(struct alerts *alerts)
 {
     uint32_t i;
 
     count_members(alerts);
+    tally_for_total(alerts);
     for (i = 0; i < ALERTS_MAX; i++) {
         struct record *record = alerts->records[i];
 
@@ -330,7 +353,7 @@ void alerts_live(struct alerts *alerts)
         record->quiet = record->members > 0 ? 0 : record->quiet + 1;
         if (record->quiet >= quiet_needed(record) ||
             (record->members == 0 && was_absorbed(alerts, record)) ||
-            (record->members > 0 && record->innocent >= INNOCENT_MAX)) {
+            is_innocent(record)) {
             end(alerts, i);
         } else {
             go_on(alerts, record);

@@ -40,7 +40,9 @@ void alerts_assign(struct alerts *alerts);
 void alerts_live(struct alerts *alerts);
 
 /* tell.c */
-enum ending { ENDING_NONE, ENDING_BACK, ENDING_PART };
+/* Back to normal; a part of a wider alert; what is left has a narrower cause.
+ */
+enum ending { ENDING_NONE, ENDING_BACK, ENDING_PART, ENDING_NARROWED };
 void alerts_tell(struct alerts *alerts, struct record *record,
                  enum ending ending);
 

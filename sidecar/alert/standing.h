@@ -39,6 +39,27 @@ struct standings {
     unsigned column_count;
 };
 
+/* Harm lasts if it was seen in so many of the last five ticks with traffic. */
+#define LASTING_TICKS 3u
+#define LASTING_WINDOW 0x1fu
+
+/* Bits of those five. */
+static inline unsigned standing_ticks(uint32_t harm)
+{
+    unsigned ticks = 0;
+
+    for (harm &= LASTING_WINDOW; harm != 0; harm &= harm - 1) {
+        ticks++;
+    }
+    return ticks;
+}
+
+/* It does harm, and has for a while. */
+static inline bool standing_lasts(const struct standing *row)
+{
+    return (row->harm & 1u) != 0 && standing_ticks(row->harm) >= LASTING_TICKS;
+}
+
 int standings_init(struct standings *standings, uint32_t max, struct err *err);
 void standings_release(struct standings *standings);
 

@@ -158,6 +158,9 @@ static void write_texts(struct alerts *alerts, const struct text_facts *facts,
     if (ending == ENDING_PART) {
         buf_puts(&alerts->description,
                  " It is a part of a wider alert from now on.");
+    } else if (ending == ENDING_NARROWED) {
+        buf_puts(&alerts->description,
+                 " Most of it is well again; what is left is told on its own.");
     }
 }
 

@@ -155,7 +155,8 @@ model.save(sys.argv[2])
 def ended(town):
     """Those that are over, not those that became a part of a wider one."""
     return [a for a in town.told("resolved")
-            if "wider alert" not in a["description"]]
+            if "wider alert" not in a["description"]
+            and "told on its own" not in a["description"]]
 
 
 def test_hours_of_change(redis, start_sidecar):

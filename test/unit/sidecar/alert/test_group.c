@@ -82,6 +82,46 @@ START_TEST(a_total_that_one_part_spoils_is_not_to_blame)
 }
 END_TEST
 
+START_TEST(two_faults_are_not_everything)
+{
+    struct town *town = town_create();
+
+    town_alarm(town, ""); /* but one upstream of four is well */
+    town_clear(town, "gcp");
+    town_clear(town, "upstream=search");
+    town_clear(town, "route=/search");
+    ck_assert_str_eq(only_firing(town)->labels, "cloud_provider=aws");
+    town_free(town);
+}
+END_TEST
+
+/* All of it stalls in the moment in which one upstream breaks. */
+START_TEST(what_is_left_of_everything_is_told_on_its_own)
+{
+    struct town *town = town_create();
+    uint32_t total = town_find(town, "");
+
+    town_alarm(town, "");
+    ck_assert_str_eq(only_firing(town)->labels, "");
+    town_clear(town, "");
+    town_alarm(town, "upstream=shop");
+    town_alarm(town, "route=/shop");
+    town_alarm(town, "route=/cart");
+    town->series[total].verdict =
+        town->series[town_find(town, "upstream=shop")].verdict;
+    town_run(town, 12);
+    ck_assert_uint_eq(town_count(town, "resolved"), 1);
+    ck_assert_str_eq(town_first(town, "resolved")->labels, "");
+    ck_assert_ptr_nonnull(
+        strstr(town_first(town, "resolved")->description, "told on its own"));
+    ck_assert_ptr_nonnull(strstr(town_last(town)->labels, "upstream=shop"));
+    ck_assert_str_eq(town_last(town)->state, "firing");
+    town_run(town, 60); /* once */
+    ck_assert_uint_eq(town_count(town, "resolved"), 1);
+    town_free(town);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("group");
@@ -92,6 +132,8 @@ int main(void)
     tcase_add_test(tcase, a_route_that_fails_in_all_its_upstreams_is_to_blame);
     tcase_add_test(tcase, what_is_wrong_everywhere_is_one_alert);
     tcase_add_test(tcase, a_total_that_one_part_spoils_is_not_to_blame);
+    tcase_add_test(tcase, two_faults_are_not_everything);
+    tcase_add_test(tcase, what_is_left_of_everything_is_told_on_its_own);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
