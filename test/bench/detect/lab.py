@@ -7,8 +7,8 @@ A baseline sees what a monitoring system would scrape each second of every
 route, upstream, peer, region and cloud: requests, share of errors, median and
 95th percentile of the latency. It may be odd in the direction that hurts only,
 alarms after two odd seconds in a row, and rests until ten were well. One
-threshold serves all: the lowest at which it has no more false alarms than
-Tocsin. It cannot say what is the cause: all that begin within ten seconds are
+threshold serves all: the lowest at which it has one false alarm, or as many as
+Tocsin where that has more. It cannot say what is the cause: all that begin within ten seconds are
 one alarm to it, and it has found a fault if one of them is touched by it.
 """
 import pathlib
@@ -218,7 +218,7 @@ def main():
     for tape in tapes:
         tape.score()
     for name in METHODS:
-        line(name, *lowest(tapes, name, found[3]))
+        line(name, *lowest(tapes, name, max(1, found[3])))
 
 
 if __name__ == '__main__':
