@@ -51,13 +51,16 @@ static void on_alert(void *ctx, const struct tocsin_alert *alert)
     (void)alert;
 }
 
-static uint64_t others_cpu(void)
+/* The two clocks are read one after the other, and rounded: what is between
+ * two calls may be some us too little, also less than nothing. */
+static int64_t others_cpu(void)
 {
+    uint64_t own = clock_thread_cpu();
     struct timespec all;
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &all);
-    return (uint64_t)all.tv_sec * CLOCK_SECOND + (uint64_t)all.tv_nsec / 1000 -
-           clock_thread_cpu();
+    return (int64_t)all.tv_sec * (int64_t)CLOCK_SECOND + all.tv_nsec / 1000 -
+           (int64_t)own;
 }
 
 static unsigned threads(void)
@@ -137,8 +140,8 @@ static void sleep_until(uint64_t when)
 
 static void run_seconds(struct pipeline *pipeline, unsigned seconds)
 {
-    uint64_t began = clock_monotonic(), before = others_cpu(), now;
-    uint64_t at = began;
+    uint64_t began = clock_monotonic(), at = began, now;
+    int64_t before = others_cpu();
 
     for (unsigned i = 0; i < seconds; i++) {
         samples[i] = run_tick(pipeline, READY + i);
