@@ -128,7 +128,7 @@ ngx_http_tocsin_weigh(ngx_http_tocsin_loc_conf_t *tlcf, ngx_uint_t failed,
 {
     ev->weight = 1000;
 
-    if (tlcf->weight == 1000) {
+    if (tlcf->weight == 1000 && tlcf->slow == 0) {
         return NGX_OK;
     }
 
@@ -143,6 +143,10 @@ ngx_http_tocsin_weigh(ngx_http_tocsin_loc_conf_t *tlcf, ngx_uint_t failed,
         && !(ev->flags & TOCSIN_FLAG_LONG_LIVED))
     {
         ev->flags |= TOCSIN_FLAG_SLOW;
+        return NGX_OK;
+    }
+
+    if (tlcf->weight == 1000) {
         return NGX_OK;
     }
 

@@ -89,9 +89,10 @@ ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev)
 
     /* what tells of trouble is kept longest */
 
-    precious = (ev->stream == TOCSIN_UPSTREAM)
-               ? ev->error.len != 0
-               : (ev->status >= 500 || (ev->flags & TOCSIN_FLAG_SLOW));
+    precious = (ev->status >= 500)
+               || ((ev->stream == TOCSIN_UPSTREAM)
+                   ? ev->error.len != 0
+                   : (ev->flags & TOCSIN_FLAG_SLOW));
 
     room = tocsin_ring_room(ring, TOCSIN_RECORD_MAX, precious);
 

@@ -130,7 +130,7 @@
     X(SUBREQUEST, "subrequest", "auth_request, mirror, SSI, ...")              \
     X(ABORTED, "aborted", "the client went away before the end")               \
     X(EARLY, "early", "refused before a location was chosen: 400, 413, ...")   \
-    X(SLOW, "slow", "kept by sampling because it was slow")                    \
+    X(SLOW, "slow", "took as long as slow= of tocsin_sample, or longer")       \
     X(COARSE, "coarse", "times are in ms: seen through upstream_states")
 
 /* What the `error` of an attempt may say. */
