@@ -76,7 +76,7 @@ PACKAGES_TEST  := check nginx nginx-extras redis-server prometheus \
     prometheus-alertmanager python3 python3-pytest python3-pytest-xdist \
     python3-redis python3-yaml python3-h2 python3-selenium python3-torch \
     python3-numpy chromium chromium-driver curl openssl nghttp2-client fcgiwrap uwsgi-core \
-    uwsgi-plugin-python3 binutils iproute2
+    uwsgi-plugin-python3 binutils iproute2 strace
 PACKAGES_LINT  := clang-format clang-tidy shellcheck pyflakes3 git
 PACKAGES_BENCH := valgrind wrk libnginx-mod-http-lua
 PACKAGES_MODEL := python3-torch python3-numpy python3-numba

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
+import strace
 from backend import (answer, drip, hang_up, raw, reset, truncate)
 from harness import Load, Nginx, fetch, wait_until
 
@@ -134,3 +137,94 @@ def test_redis_lives_and_dies(start_redis, unix):
     redis.start()
     (entry,) = redis.wait_entries("s", 1)
     assert (entry["a"], entry["b"]) == ("1", "ä")
+
+
+# A worker's life as strace writes it, with one line to be tried in it.
+LIFE = """\
+socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 4
+ioctl(4, FIONBIO, [1])                  = 0
+openat(AT_FDCWD, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 5
+epoll_wait(7, [...], 1, 5000)           = 1
+nanosleep({tv_sec=1, tv_nsec=0}, NULL)  = 0
+epoll_wait(7, [...], 512, 60000)        = 1
+%s
+epoll_wait(7, [...], 512, 60000)        = 1
+poll([{fd=4, events=POLLIN}], 1, 20)    = 1
+exit_group(0)                           = ?
++++ exited with 0 +++
+"""
+
+
+@pytest.mark.parametrize("line", [
+    'connect(3, {sa_family=AF_INET, sin_port=htons(6379), sin_addr=inet_addr'
+    '("127.0.0.1")}, 16) = 0',
+    'recvfrom(3, ""..., 16384, 0, NULL, NULL) = 17',
+    'sendto(3, ""..., 24576, 0, NULL, 0)     = 24576',
+    'writev(3, [...], 2)                     = 144',
+    'read(9, ""..., 16)                      = 16',
+    "nanosleep({tv_sec=0, tv_nsec=1}, NULL)  = 0",
+    "clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=1, tv_nsec=0}, NULL) = 0",
+    "poll([{fd=4, events=POLLIN}], 1, 1)     = 1",
+    "select(5, [4], NULL, NULL, NULL)        = 1",
+    "fsync(5)                                = 0",
+    "flock(5, LOCK_EX)                       = 0",
+    "fcntl(5, F_SETLKW, {l_type=F_WRLCK})    = 0",
+    "futex(0x7f, FUTEX_WAIT, 2, NULL)        = 0",
+    'openat(AT_FDCWD, "/etc/resolv.conf", O_RDONLY|O_CLOEXEC) = 9',
+    "wait4(-1, NULL, 0, NULL)                = 12",
+    "something_new(4)                        = 0",
+    "what is this",
+])
+def test_a_call_that_may_wait_is_found(line):
+    found = strace.judge((LIFE % line).splitlines())
+    assert found.complaints == [line]
+
+
+@pytest.mark.parametrize("line", [
+    'connect(4, {sa_family=AF_INET, sin_port=htons(6379), sin_addr=inet_addr'
+    '("127.0.0.1")}, 16) = -1 EINPROGRESS (Operation now in progress)',
+    'recvfrom(4, ""..., 16384, 0, NULL, NULL) = 17',
+    'recvfrom(3, ""..., 16384, MSG_DONTWAIT, NULL, NULL) = 17',
+    'write(5, ""..., 80)                     = 80',
+    "futex(0x7f, FUTEX_WAKE_PRIVATE, 1)      = 0",
+    "poll([{fd=4, events=POLLIN}], 1, 0)     = 1",
+    "close(3)                                = 0",
+])
+def test_a_call_that_never_waits_is_not(line):
+    found = strace.judge((LIFE % line).splitlines())
+    assert (found.complaints, found.loops) == ([], 3)
+    assert found.connects == ({"6379": 1} if "connect" in line else {})
+
+
+def test_what_a_call_does_to_descriptors_is_followed():
+    """A mode that is changed, a number that is used again, an heir."""
+    lines = """\
+ioctl(4, FIONBIO, [0])                  = 0
+sendto(4, ""..., 1, 0, NULL, 0)         = 1
+close(4)                                = 0
+accept4(8, NULL, NULL, SOCK_NONBLOCK)   = 4
+sendto(4, ""..., 2, 0, NULL, 0)         = 2
+socketpair(AF_UNIX, SOCK_STREAM, 0, [10, 11]) = 0
+sendto(11, ""..., 3, 0, NULL, 0)        = 3
+fcntl(11, F_SETFL, O_RDWR|O_NONBLOCK)   = 0
+sendto(11, ""..., 4, 0, NULL, 0)        = 4"""
+    found = strace.judge((LIFE % lines).splitlines(),
+                         {8: strace.Descriptor(True, False)})
+    assert [line.split("= ")[1] for line in found.complaints] == ["1", "3"]
+
+
+@pytest.mark.skipif(not strace.available(), reason="no process can be traced")
+def test_a_real_trace_is_read(tmp, redis):
+    """Two children of a shell connect to Redis, one of them patiently."""
+    talk = ("import select, socket; s = socket.socket(); s.setblocking(%s);"
+            f"s.connect_ex(('127.0.0.1', {redis.port})); e = select.epoll();"
+            "e.poll(0.1), e.poll(0.1), e.poll(0.1)")
+    shell = subprocess.Popen(strace.tracer(tmp / "calls") + [
+        "sh", "-c", '"$0" -c "$1" & "$0" -c "$2" & wait', sys.executable,
+        talk % False, talk % True])
+    assert shell.wait(60) == 0
+    found = strace.read(tmp / "calls", shell.pid)
+    assert [p.connects[str(redis.port)] for p in found.values()] == [1, 1]
+    assert sorted(sum("connect(" in line for line in p.complaints)
+                  for p in found.values()) == [0, 1]

@@ -19,6 +19,7 @@ from accounts import (
     settled,
 )
 from harness import Load, wait_until
+from relay import Relay, byte_by_byte
 
 MODULES = "/usr/lib/nginx/modules"
 
@@ -316,57 +317,12 @@ def test_user_with_too_few_rights(redis, nginx, tmp):
     assert_all_arrived(server, redis, 10)
 
 
-class Between:
-    """A relay between nginx and Redis that does as it likes with replies."""
-
-    def __init__(self, port, reply):
-        self.reply = reply
-        self.port = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.open = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                down, _ = self.listener.accept()
-            except OSError:
-                return
-            up = socket.create_connection(("127.0.0.1", self.port))
-            for s in (down, up):
-                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.open += [down, up]
-            for a, b, change in ((down, up, None), (up, down, self.reply)):
-                threading.Thread(target=self._carry, args=(a, b, change),
-                                 daemon=True).start()
-
-    @staticmethod
-    def _carry(source, sink, change):
-        try:
-            while data := source.recv(65536):
-                for piece in change(data) if change else [data]:
-                    sink.sendall(piece)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self.listener.close()
-        for s in self.open:
-            s.close()
-
-
 @pytest.fixture
 def between(redis):
     made = []
 
     def make(reply):
-        made.append(Between(redis.port, reply))
+        made.append(Relay(redis.port, reply))
         return made[-1]
 
     yield make
@@ -375,7 +331,7 @@ def between(redis):
 
 
 def test_replies_byte_by_byte(redis, nginx, between):
-    relay = between(lambda data: [data[i:i + 1] for i in range(len(data))])
+    relay = between(byte_by_byte)
     server = nginx(relay.url)
     redis.client.config_set("maxmemory", 1)
     with Load(server.url("/")) as load:
