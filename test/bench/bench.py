@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make bench: what Tocsin costs, side by side, against what was aimed at.
 
-    bench.py [requests] [redis] [scoring] [training]   all of them by default
+    bench.py [requests] [redis] [faults] [scoring] [training]   all by default
 
 Rates are per second of CPU time of one core, so that what else the machine
 does changes them little. Instructions are counted, not timed.
@@ -159,8 +159,17 @@ def bench_training():
         figures["beside_wall"] / figures["alone_wall"]))
 
 
+def bench_faults():
+    """Latency of proxied requests while Redis is at fault."""
+    done = subprocess.run([sys.executable, str(HERE / "faults.py")],
+                          check=False)
+    if done.returncode != 0:
+        missed.append("requests failed")
+
+
 def main():
-    wanted = sys.argv[1:] or ["requests", "redis", "scoring", "training"]
+    wanted = sys.argv[1:] or ["requests", "redis", "faults", "scoring",
+                              "training"]
     for name in wanted:
         globals()[f"bench_{name}"]()
     return 1 if missed else 0

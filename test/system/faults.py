@@ -142,10 +142,12 @@ class Fault:
         return self.befall.__name__.replace("_", " ")
 
 
+# That entries are kept is said once a minute, and a Redis that loads its file
+# after it was killed has it said, too: the first one is full.
 FAULTS = [
+    Fault(full, "takes no entries now, they are kept: OOM"),
     Fault(killed, "(refused|closed|broke) the connection"),
     Fault(stopped, "did not answer in time"),
-    Fault(full, "takes no entries now, they are kept: OOM"),
     Fault(a_replica, "READONLY"),
     Fault(no_rights, "NOPERM"),
     Fault(another_password, "WRONGPASS"),

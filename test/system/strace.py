@@ -32,8 +32,9 @@ HARMLESS = {
     "brk", "clock_gettime", "close", "epoll_create", "epoll_create1",
     "epoll_ctl", "epoll_wait", "eventfd2", "fcntl", "fstat", "getpeername",
     "getpid", "getsockname", "getsockopt", "gettid", "gettimeofday", "ioctl",
-    "lseek", "madvise", "mmap", "mprotect", "mremap", "munmap", "rt_sigprocmask",
-    "rt_sigreturn", "setsockopt", "shutdown", "socket", "socketpair",
+    "lseek", "madvise", "mmap", "mprotect", "mremap", "munmap",
+    "rt_sigprocmask", "rt_sigreturn", "setsockopt", "shutdown", "socket",
+    "socketpair",
 }
 
 
