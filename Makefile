@@ -57,7 +57,7 @@ UNIT     ?= test/unit
 UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all module tocsin unit test system nginx-tests leases tsan fuzz fuzz-build \
+.PHONY: all module tocsin unit test system nginx-tests leases tsan soak reloads fuzz fuzz-build \
         fuzz-replay deps lint check-layers check-format model demo lab bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
@@ -217,6 +217,24 @@ TSAN_RUN = TOCSIN_BUILD=$(abspath $(BUILD))/tsan-$(MODEL) TOCSIN_SANITIZER=threa
 tsan:                       ## threads under ThreadSanitizer (MODEL=stub: the quick part)
 	+@$(SUBMAKE) BUILD=$(BUILD)/tsan-$(MODEL) SANITIZER=thread OPT=-O1 UNIT="$(TSAN_UNIT)" tocsin unit
 	$(if $(filter torch,$(MODEL)),$(TSAN_RUN) test/system/test_alert.py)
+
+# -------------------------------------------------------------------- soak
+
+SOAK_BIN     := $(addprefix $(BUILD)/test/soak/,load ledger)
+SOAK_SECONDS ?= 3600
+RATE         ?= 5000
+SEED         ?= 1
+RELOADS      ?= 1000
+
+soak:                       ## load and faults of all kinds (SOAK_SECONDS=3600, RATE=, SEED=)
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	+@$(SUBMAKE) all $(SOAK_BIN)
+	@$(SYSTEM_ENV) $(PYTHON) test/soak/soak.py --seconds $(SOAK_SECONDS) --rate $(RATE) --seed $(SEED)
+
+reloads:                    ## reload nginx again and again (RELOADS=1000): nothing may leak
+	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	+@$(SUBMAKE) all $(SOAK_BIN)
+	@$(SYSTEM_ENV) $(PYTHON) test/soak/reloads.py --reloads $(RELOADS)
 
 # -------------------------------------------------------------------- fuzz
 
