@@ -57,7 +57,7 @@ UNIT     ?= test/unit
 UNIT_SRC := $(sort $(shell find $(UNIT) -name 'test_*.c' 2>/dev/null))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 
-.PHONY: all module tocsin unit test system nginx-tests leases tsan soak reloads fuzz fuzz-build \
+.PHONY: all module tocsin unit test system nginx-tests leases faults tsan soak reloads fuzz fuzz-build \
         fuzz-replay deps lint check-layers check-format model demo lab bench install uninstall clean help docs check-docs
 .DELETE_ON_ERROR:
 
@@ -202,6 +202,11 @@ leases:                     ## watch the leases of shared memory while testing
 	$(call LEASES_RUN) -n $(SYSTEM_JOBS) $(addprefix test/system/test_,transport.py workers.py upgrade.py)
 	@! $(call LEASES_RUN,-broken) -k every_event_once test/system/test_transport.py >$(BUILD)/leases-broken.log
 	@grep -m1 -o 'tocsin: .* writes to a slot that is not leased' $(BUILD)/leases-broken.log
+
+# Workers that die in the middle of their work on shared memory.
+faults:                     ## kill workers inside their critical sections
+	+@$(SUBMAKE) BUILD=$(BUILD)/faults MODULE_CC=-DTOCSIN_FAULT_POINTS module
+	TOCSIN_BUILD=$(abspath $(BUILD))/faults $(PYTHON) -m pytest -q -p no:cacheprovider -n $(SYSTEM_JOBS) test/system/test_fault_points.py
 
 test: deps                  ## install, build, run all tests
 	+$(SUBMAKE) all $(UNIT_BIN)

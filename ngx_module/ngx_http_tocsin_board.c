@@ -9,6 +9,8 @@
 
 #include "ngx_http_tocsin_board.h"
 
+#include <shared/fault.h>
+
 
 #define NGX_HTTP_TOCSIN_TRIES  8
 
@@ -153,7 +155,10 @@ ngx_http_tocsin_board_write(ngx_http_tocsin_board_t *board, ngx_uint_t n,
     other = !(doc->current & 1);
     side = &doc->sides[other];
 
-    /* odd already if a worker died at it */
+    /*
+     * odd already if a worker died at it; one that died a little later has not
+     * counted the version that readers have of the other side
+     */
 
     side->seq = (side->seq | 1) + 2;
 
@@ -166,9 +171,11 @@ ngx_http_tocsin_board_write(ngx_http_tocsin_board_t *board, ngx_uint_t n,
         p = ngx_cpymem(p, pieces[i].data, pieces[i].len);
     }
 
+    tocsin_fault(BOARD);
+
     side->len = len;
     side->sum = ngx_http_tocsin_board_sum(start, len);
-    side->version = doc->version + 1;
+    side->version = doc->sides[!other].version + 1;
 
     ngx_memory_barrier();
 
@@ -176,7 +183,12 @@ ngx_http_tocsin_board_write(ngx_http_tocsin_board_t *board, ngx_uint_t n,
 
     ngx_memory_barrier();
 
+    tocsin_fault(SIDE);
+
     doc->current = other;
+
+    tocsin_fault(TURNED);
+
     doc->version = side->version;
 
     return NGX_OK;
@@ -330,6 +342,8 @@ ngx_http_tocsin_board_acquire(ngx_http_tocsin_board_t *board)
     {
         return NGX_DECLINED;
     }
+
+    tocsin_fault(FEED);
 
     board->beat = now;
 

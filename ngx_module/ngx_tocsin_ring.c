@@ -6,6 +6,8 @@
 
 #include "ngx_tocsin_worker.h"
 
+#include <shared/fault.h>
+
 
 /*
  * From the log phase to the acknowledgement.  Events enter the ring of this
@@ -103,8 +105,12 @@ ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev)
 
     len = tocsin_record_pack(room, ev);
 
+    tocsin_fault(RECORD);
+
     tocsin_ring_put(ring, len, ev->stream,
                     (tcf->shards == 1) ? 0 : ngx_tocsin_shard(tcf, ev));
+
+    tocsin_fault(PUT);
 
     return seq;
 }
@@ -125,6 +131,8 @@ ngx_tocsin_commit(ngx_tocsin_conf_t *tcf)
 
     ngx_tocsin_must_hold(w->own.slot);
     tocsin_ring_publish(&w->own.ring);
+
+    tocsin_fault(PUBLISHED);
 
     if (!w->flush.timer_set) {
 
@@ -176,6 +184,7 @@ ngx_tocsin_flush(ngx_tocsin_worker_t *w)
 
     if (sent) {
         ngx_tocsin_link_flush(w->link);
+        tocsin_fault(SENT);
     }
 }
 

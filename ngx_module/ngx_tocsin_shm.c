@@ -6,6 +6,8 @@
 
 #include "ngx_tocsin_shm.h"
 
+#include <shared/fault.h>
+
 #include <fcntl.h>
 #include <signal.h>
 
@@ -359,6 +361,7 @@ ngx_tocsin_slot_lease(ngx_tocsin_conf_t *tcf, uint64_t lease)
 #endif
 
             if (atomic_compare_exchange_strong(&slot->lease, &holder, lease)) {
+                tocsin_fault(LEASED);
                 atomic_store(&slot->heartbeat, ngx_tocsin_now());
                 return slot;
             }
@@ -401,6 +404,7 @@ ngx_tocsin_slot_adopt(ngx_tocsin_conf_t *tcf, uint64_t lease)
         }
 
         if (atomic_compare_exchange_strong(&slot->lease, &holder, lease)) {
+            tocsin_fault(ADOPTED);
             atomic_store(&slot->heartbeat, ngx_tocsin_now());
             return slot;
         }
@@ -417,6 +421,7 @@ ngx_tocsin_slot_release(ngx_tocsin_slot_t *slot)
 
     atomic_store(&slot->working, 0);
     atomic_store(&slot->connected, 0);
+    tocsin_fault(RELEASING);
     atomic_store(&slot->lease, 0);
 }
 

@@ -6,6 +6,8 @@
 
 #include "ngx_tocsin_worker.h"
 
+#include <shared/fault.h>
+
 
 /*
  * The life of a worker's part of the transport: it leases a slot, beats every
@@ -169,6 +171,9 @@ ngx_tocsin_settle(ngx_tocsin_worker_t *w)
     }
 
     (void) ngx_tocsin_slot_open(w->tcf, w->own.slot, &w->own.ring);
+
+    tocsin_fault(OPENED);
+
     ngx_tocsin_heads_set(w, &w->own);
 
     atomic_store(&w->own.slot->working, 1);

@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#include "fault.h"
+
 #define HEADER sizeof(struct tocsin_ring_record)
 
 _Static_assert(HEADER == 8, "records are aligned by their header");
@@ -34,6 +36,7 @@ void tocsin_ring_publish(struct tocsin_ring *ring)
                           memory_order_relaxed);
     TOCSIN_RING_STATE(X)
 #undef X
+    tocsin_fault(STATE);
     atomic_store_explicit(&ring->shared->version, version,
                           memory_order_release);
 }
@@ -220,6 +223,7 @@ static void settle(struct tocsin_ring *ring, uint64_t count)
     for (; count > 0; count--) {
         record = tocsin_ring_at(ring, place.at);
         record->mark = TOCSIN_RING_SETTLED;
+        tocsin_fault(SETTLED);
         tocsin_ring_advance(ring, &place, record->size);
         skip(ring, &place, ring->sent.offset);
     }
