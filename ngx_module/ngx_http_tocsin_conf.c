@@ -13,6 +13,8 @@
 
 static char *ngx_http_tocsin_redis_param(ngx_conf_t *cf,
     ngx_tocsin_conf_t *tcf, ngx_str_t *value);
+static char *ngx_http_tocsin_redis_tls(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
+    ngx_uint_t on);
 static char *ngx_http_tocsin_password_file(ngx_conf_t *cf,
     ngx_tocsin_conf_t *tcf, ngx_str_t *value);
 static ngx_int_t ngx_http_tocsin_prefix_valid(ngx_str_t *prefix);
@@ -24,11 +26,12 @@ ngx_http_tocsin_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_tocsin_main_conf_t *tmcf = conf;
 
     ngx_str_t            *value;
-    ngx_uint_t            i;
+    ngx_uint_t            i, tls;
     ngx_tocsin_conf_t    *tcf;
     ngx_tocsin_server_t  *server;
 
     tcf = &tmcf->tocsin;
+    tls = 0;
 
     if (tcf->servers.nelts) {
         return "is duplicate";
@@ -37,6 +40,11 @@ ngx_http_tocsin_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "tls=on") == 0) {
+            tls = 1;
+            continue;
+        }
 
         if (ngx_strlchr(value[i].data, value[i].data + value[i].len, '=')
             && ngx_strnstr(value[i].data, "://", value[i].len) == NULL
@@ -51,12 +59,10 @@ ngx_http_tocsin_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
-        if (ngx_strncmp(value[i].data, "sentinel://", 11) == 0
-            || ngx_strncmp(value[i].data, "rediss://", 9) == 0)
-        {
+        if (ngx_strncmp(value[i].data, "sentinel://", 11) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" in \"tocsin_redis\": TLS and Sentinel "
-                               "are not supported by this version, it may be "
+                               "\"%V\" in \"tocsin_redis\": Sentinel "
+                               "is not supported by this version, it may be "
                                "\"redis://HOST[:PORT][/DB]\" or "
                                "\"unix:/PATH\"", &value[i]);
             return NGX_CONF_ERROR;
@@ -82,6 +88,47 @@ ngx_http_tocsin_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "has \"user=\" without \"password_file=\"";
     }
 
+    return ngx_http_tocsin_redis_tls(cf, tcf, tls);
+}
+
+
+/* what the parameters of TLS and the URLs make of each other */
+
+static char *
+ngx_http_tocsin_redis_tls(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
+    ngx_uint_t on)
+{
+    ngx_uint_t            i, used;
+    ngx_tocsin_server_t  *server;
+
+    server = tcf->servers.elts;
+    used = 0;
+
+    for (i = 0; i < tcf->servers.nelts; i++) {
+
+        if (on && server[i].name.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"tls=on\" in \"tocsin_redis\" beside \"%V\", "
+                               "there is no TLS over a unix socket",
+                               &server[i].url);
+            return NGX_CONF_ERROR;
+        }
+
+        server[i].tls |= on;
+        used |= server[i].tls;
+    }
+
+    if (!used && (tcf->ca.len || tcf->cert.len || tcf->key.len
+                  || tcf->tls_name.len))
+    {
+        return "has \"ca=\", \"cert=\", \"key=\" or \"tls_name=\" without "
+               "\"tls=on\" or a URL that begins with \"rediss://\"";
+    }
+
+    if ((tcf->cert.len == 0) != (tcf->key.len == 0)) {
+        return "has one of \"cert=\" and \"key=\" without the other";
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -90,8 +137,20 @@ static char *
 ngx_http_tocsin_redis_param(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
     ngx_str_t *value)
 {
-    ngx_int_t  ms;
-    ngx_str_t  rest;
+    ngx_int_t   ms;
+    ngx_str_t   rest, *text;
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t  name;
+        size_t     offset;
+    } tls[] = {
+        { ngx_string("ca="), offsetof(ngx_tocsin_conf_t, ca) },
+        { ngx_string("cert="), offsetof(ngx_tocsin_conf_t, cert) },
+        { ngx_string("key="), offsetof(ngx_tocsin_conf_t, key) },
+        { ngx_string("tls_name="), offsetof(ngx_tocsin_conf_t, tls_name) },
+        { ngx_null_string, 0 }
+    };
 
     if (ngx_http_tocsin_param(value, "user=")) {
         ngx_http_tocsin_param_value(&tcf->user, value, "user=");
@@ -119,19 +178,31 @@ ngx_http_tocsin_redis_param(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_tocsin_param(value, "tls=")
-        || ngx_http_tocsin_param(value, "ca="))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" in \"tocsin_redis\": TLS is not supported "
-                           "by this version", value);
-        return NGX_CONF_ERROR;
+    for (i = 0; tls[i].name.len; i++) {
+
+        if (ngx_strncmp(value->data, tls[i].name.data, tls[i].name.len) != 0) {
+            continue;
+        }
+
+        text = (ngx_str_t *) ((u_char *) tcf + tls[i].offset);
+
+        text->data = value->data + tls[i].name.len;
+        text->len = value->len - tls[i].name.len;
+
+        if (text->len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" in \"tocsin_redis\" is empty", value);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\" in \"tocsin_redis\", "
-                       "it may be a URL, \"user=\", \"password_file=\" "
-                       "or \"timeout=\"", value);
+                       "it may be a URL, \"user=\", \"password_file=\", "
+                       "\"tls=on\", \"ca=\", \"cert=\", \"key=\", "
+                       "\"tls_name=\" or \"timeout=\"", value);
 
     return NGX_CONF_ERROR;
 }

@@ -42,6 +42,8 @@ typedef struct {
     ngx_addr_t              *addrs;
     ngx_uint_t               naddrs;
     ngx_uint_t               db;
+    ngx_uint_t               tls;
+    ngx_str_t                name;         /* what a certificate has to bear */
 } ngx_tocsin_server_t;
 
 
@@ -50,6 +52,11 @@ typedef struct {
     ngx_str_t                user;
     ngx_str_t                password_file;
     ngx_str_t                password;     /* read by ngx_tocsin_init() */
+    ngx_str_t                ca;           /* or what the system trusts */
+    ngx_str_t                cert;         /* of our own, and its key */
+    ngx_str_t                key;
+    ngx_str_t                tls_name;     /* instead of those of servers */
+    void                    *ssl;          /* made by ngx_tocsin_init() */
     ngx_msec_t               timeout;
 
     ngx_str_t                prefix;
@@ -82,17 +89,20 @@ typedef struct {
 
 
 /*
- * Parses redis://HOST[:PORT][/DB] or unix:/PATH[?db=DB] and resolves the name;
- * what is wrong is logged, with what is legal.
+ * Parses redis://HOST[:PORT][/DB], rediss://... or unix:/PATH[?db=DB] and
+ * resolves the name; what is wrong is logged, with what is legal.
  */
 char *ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
     ngx_tocsin_server_t *server);
 
 /*
- * Reads the password and adds the shared memory zones; after the directives
- * have been read.
+ * Reads the password and certificates and adds the shared memory zones; after
+ * the directives have been read.
  */
 ngx_int_t ngx_tocsin_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag);
+
+/* the context of TLS, where a server wants it; ngx_tocsin_init() calls this */
+ngx_int_t ngx_tocsin_tls_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf);
 
 ngx_int_t ngx_tocsin_init_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf);
 void ngx_tocsin_exit_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf);
@@ -128,10 +138,11 @@ uint64_t ngx_tocsin_now(void);
 
 /*
  * The link: one connection to Redis that a worker owns (ngx_tocsin_redis.c).
- * It connects, authenticates and selects by itself, tries the servers in
- * their order, backs off with jitter, and reads replies through a table of
- * functions, fed bytes capped.  An error that tells that this server is of no
- * use now (READONLY, NOAUTH, ...) makes it go on to the next one by itself.
+ * It connects, by TLS too, authenticates and selects by itself, tries the
+ * servers in their order, backs off with jitter, and reads replies through a
+ * table of functions, fed bytes capped.  An error that tells that this server
+ * is of no use now (READONLY, NOAUTH, ...) makes it go on to the next one by
+ * itself.
  */
 
 typedef struct ngx_tocsin_link_s  ngx_tocsin_link_t;

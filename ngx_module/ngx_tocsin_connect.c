@@ -8,8 +8,10 @@
 
 #include <shared/resp.h>
 
+#include <poll.h>
 
-/* from nothing to a link that was greeted: connect, AUTH, SELECT */
+
+/* from nothing to a link that was greeted: connect, TLS, AUTH, SELECT */
 
 
 void
@@ -29,6 +31,7 @@ ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
     link->out_pos = link->out;
     link->out_last = link->out;
     link->failed = 0;
+    link->tls_said[0] = '\0';
 
     if (ngx_tocsin_reply_init(link) != NGX_OK) {
         ngx_tocsin_link_failed(link, "found no memory");
@@ -97,15 +100,10 @@ ngx_tocsin_link_test(ngx_connection_t *c)
 void
 ngx_tocsin_link_connected(ngx_tocsin_link_t *link)
 {
-    ngx_uint_t              commands;
     ngx_connection_t       *c;
-    struct tocsin_out       out;
-    struct tocsin_span      user, password;
-    ngx_tocsin_conf_t      *tcf;
     ngx_tocsin_endpoint_t  *ep;
 
     c = link->connection;
-    tcf = link->tcf;
     ep = &link->endpoints[link->endpoint];
 
     if (ep->addr->sockaddr->sa_family != AF_UNIX) {
@@ -117,6 +115,27 @@ ngx_tocsin_link_connected(ngx_tocsin_link_t *link)
         ngx_tocsin_link_failed(link, "cannot be listened to");
         return;
     }
+
+    if (ep->server->tls) {
+        ngx_tocsin_tls_start(link);
+        return;
+    }
+
+    ngx_tocsin_link_greet(link);
+}
+
+
+void
+ngx_tocsin_link_greet(ngx_tocsin_link_t *link)
+{
+    ngx_uint_t              commands;
+    struct tocsin_out       out;
+    struct tocsin_span      user, password;
+    ngx_tocsin_conf_t      *tcf;
+    ngx_tocsin_endpoint_t  *ep;
+
+    tcf = link->tcf;
+    ep = &link->endpoints[link->endpoint];
 
     commands = 0;
     out.data = (char *) link->out;
@@ -156,4 +175,69 @@ ngx_tocsin_link_connected(ngx_tocsin_link_t *link)
 
     link->out_last += out.need;
     ngx_tocsin_link_flush(link);
+}
+
+
+void
+ngx_tocsin_link_poll(ngx_tocsin_link_t *link, ngx_msec_t timer)
+{
+    int                n;
+    ngx_event_t       *ev, *rev;
+    ngx_msec_int_t     left;
+    struct pollfd      pfd;
+    ngx_connection_t  *c;
+
+    ev = &link->timer;
+
+    if (ev->timer_set) {
+        left = (ngx_msec_int_t) (ev->timer.key - ngx_current_msec);
+        timer = (left <= 0) ? 0 : ngx_min(timer, (ngx_msec_t) left);
+    }
+
+    c = link->connection;
+
+    pfd.fd = c ? c->fd : -1;
+    pfd.events = POLLIN;
+    pfd.revents = 0;
+
+    if (c && (!c->write->ready || link->out_pos != link->out_last)) {
+        pfd.events |= POLLOUT;
+    }
+
+    if (c && c->read->posted) {
+        /* TLS has more, which the socket does not show */
+        timer = 0;
+    }
+
+    n = poll(&pfd, 1, (int) timer);
+
+    ngx_time_update();
+
+    if (n > 0 && c && (pfd.revents & (POLLOUT|POLLERR|POLLHUP))) {
+        c->write->ready = 1;
+        c->write->handler(c->write);
+    }
+
+    c = link->connection;
+
+    if (n >= 0 && c && c->fd == pfd.fd
+        && ((pfd.revents & (POLLIN|POLLERR|POLLHUP)) || c->read->posted))
+    {
+        rev = c->read;
+
+        if (rev->posted) {
+            ngx_delete_posted_event(rev);
+        }
+
+        rev->ready = 1;
+        rev->available = -1;
+        rev->handler(rev);
+    }
+
+    if (ev->timer_set
+        && (ngx_msec_int_t) (ev->timer.key - ngx_current_msec) <= 0)
+    {
+        ngx_del_timer(ev);
+        ev->handler(ev);
+    }
 }

@@ -8,7 +8,10 @@
 #define _NGX_TOCSIN_LINK_H_INCLUDED_
 
 
-/* shared by ngx_tocsin_connect.c, ngx_tocsin_redis.c, ngx_tocsin_reply.c */
+/*
+ * shared by ngx_tocsin_connect.c, ngx_tocsin_tls.c, ngx_tocsin_redis.c and
+ * ngx_tocsin_reply.c
+ */
 
 
 #include "ngx_tocsin.h"
@@ -18,13 +21,14 @@
 
 #define NGX_TOCSIN_OUT      65536
 #define NGX_TOCSIN_IN       16384
-#define NGX_TOCSIN_TROUBLE  128
+#define NGX_TOCSIN_TROUBLE  256
 
 
 typedef enum {
     NGX_TOCSIN_LINK_STOPPED = 0,
     NGX_TOCSIN_LINK_WAITING,              /* for the next attempt */
     NGX_TOCSIN_LINK_CONNECTING,
+    NGX_TOCSIN_LINK_SECURING,             /* the handshake of TLS */
     NGX_TOCSIN_LINK_GREETING,             /* AUTH, SELECT */
     NGX_TOCSIN_LINK_READY
 } ngx_tocsin_link_state_e;
@@ -45,6 +49,7 @@ struct ngx_tocsin_link_s {
     ngx_tocsin_conf_t                *tcf;
     ngx_log_t                        *log;
     ngx_log_t                         quiet;
+    ngx_log_t                         tls;        /* leads to tls_said */
     const ngx_tocsin_link_handler_t  *handler;
     void                             *data;
 
@@ -71,6 +76,7 @@ struct ngx_tocsin_link_s {
     redisReader                      *reader;
 
     char                              trouble[NGX_TOCSIN_TROUBLE];
+    char                              tls_said[NGX_TOCSIN_TROUBLE];
 
     unsigned                          reading:1;  /* within the handler */
     unsigned                          failed:1;   /* to be closed after it */
@@ -98,7 +104,12 @@ void ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
 /* ngx_tocsin_connect.c */
 void ngx_tocsin_link_connect(ngx_tocsin_link_t *link);
 void ngx_tocsin_link_connected(ngx_tocsin_link_t *link);
+void ngx_tocsin_link_greet(ngx_tocsin_link_t *link);
 ngx_int_t ngx_tocsin_link_test(ngx_connection_t *c);
+
+/* ngx_tocsin_tls.c */
+void ngx_tocsin_tls_start(ngx_tocsin_link_t *link);
+void ngx_tocsin_tls_close(ngx_connection_t *c);
 
 /* ngx_tocsin_redis.c */
 void ngx_tocsin_link_read_handler(ngx_event_t *rev);

@@ -6,9 +6,6 @@
 
 #include "ngx_tocsin_link.h"
 
-#include <poll.h>
-
-
 /*
  * A failed attempt is followed by the next server at once, a failed round of
  * all servers by a pause.  Pauses double from the first to the last figure,
@@ -205,6 +202,12 @@ ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
 
     ep = &link->endpoints[link->endpoint];
 
+    if (link->tls_said[0]) {
+        level = NGX_LOG_ERR;
+        reason = link->tls_said;
+        len = ngx_strlen(reason);
+    }
+
     ngx_tocsin_words(text, sizeof(text), (u_char *) reason, len);
 
     if (ep->trouble[0] == '\0') {
@@ -246,6 +249,7 @@ ngx_tocsin_link_close(ngx_tocsin_link_t *link)
     ready = (link->state == NGX_TOCSIN_LINK_READY);
 
     if (link->connection) {
+        ngx_tocsin_tls_close(link->connection);
         ngx_close_connection(link->connection);
         link->connection = NULL;
     }
@@ -498,6 +502,11 @@ ngx_tocsin_link_timer_handler(ngx_event_t *ev)
         ngx_tocsin_link_lost(link, "did not take the connection in time");
         return;
 
+    case NGX_TOCSIN_LINK_SECURING:
+        ngx_tocsin_link_lost(link, "did not shake hands by TLS in time, "
+                                   "it may not speak TLS");
+        return;
+
     case NGX_TOCSIN_LINK_GREETING:
         ngx_tocsin_link_lost(link, "did not answer in time");
         return;
@@ -519,60 +528,4 @@ ngx_tocsin_link_timer_handler(ngx_event_t *ev)
     }
 
     ngx_add_timer(&link->timer, limit - elapsed);
-}
-
-
-void
-ngx_tocsin_link_poll(ngx_tocsin_link_t *link, ngx_msec_t timer)
-{
-    int                n;
-    ngx_event_t       *ev;
-    ngx_msec_int_t     left;
-    struct pollfd      pfd;
-    ngx_connection_t  *c;
-
-    ev = &link->timer;
-
-    if (ev->timer_set) {
-        left = (ngx_msec_int_t) (ev->timer.key - ngx_current_msec);
-        timer = (left <= 0) ? 0 : ngx_min(timer, (ngx_msec_t) left);
-    }
-
-    c = link->connection;
-
-    pfd.fd = c ? c->fd : -1;
-    pfd.events = POLLIN;
-    pfd.revents = 0;
-
-    if (link->state == NGX_TOCSIN_LINK_CONNECTING
-        || link->out_pos != link->out_last)
-    {
-        pfd.events |= POLLOUT;
-    }
-
-    n = poll(&pfd, 1, (int) timer);
-
-    ngx_time_update();
-
-    if (n > 0 && c && (pfd.revents & (POLLOUT|POLLERR|POLLHUP))) {
-        c->write->ready = 1;
-        ngx_tocsin_link_write_handler(c->write);
-    }
-
-    c = link->connection;
-
-    if (n > 0 && c && c->fd == pfd.fd
-        && (pfd.revents & (POLLIN|POLLERR|POLLHUP)))
-    {
-        c->read->ready = 1;
-        c->read->available = -1;
-        ngx_tocsin_link_read_handler(c->read);
-    }
-
-    if (ev->timer_set
-        && (ngx_msec_int_t) (ev->timer.key - ngx_current_msec) <= 0)
-    {
-        ngx_del_timer(ev);
-        ngx_tocsin_link_timer_handler(ev);
-    }
 }

@@ -12,6 +12,8 @@
 
 
 static char *ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url,
+    size_t scheme, ngx_tocsin_server_t *server);
+static char *ngx_tocsin_server_name(ngx_conf_t *cf, ngx_url_t *u,
     ngx_tocsin_server_t *server);
 static char *ngx_tocsin_parse_unix(ngx_conf_t *cf, ngx_str_t *url,
     ngx_tocsin_server_t *server);
@@ -32,7 +34,14 @@ ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
     if (url->len > 8 && ngx_strncasecmp(url->data, (u_char *) "redis://", 8)
                         == 0)
     {
-        return ngx_tocsin_parse_tcp(cf, url, server);
+        return ngx_tocsin_parse_tcp(cf, url, 8, server);
+    }
+
+    if (url->len > 9 && ngx_strncasecmp(url->data, (u_char *) "rediss://", 9)
+                        == 0)
+    {
+        server->tls = 1;
+        return ngx_tocsin_parse_tcp(cf, url, 9, server);
     }
 
     if (url->len > 5 && ngx_strncasecmp(url->data, (u_char *) "unix:", 5)
@@ -43,7 +52,8 @@ ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid URL \"%V\" of redis, it may be "
-                       "\"redis://HOST[:PORT][/DB]\" or "
+                       "\"redis://HOST[:PORT][/DB]\", "
+                       "\"rediss://HOST[:PORT][/DB]\" (by TLS) or "
                        "\"unix:/PATH[?db=DB]\"", url);
 
     return NGX_CONF_ERROR;
@@ -51,7 +61,7 @@ ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
 
 
 static char *
-ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url,
+ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url, size_t scheme,
     ngx_tocsin_server_t *server)
 {
     u_char     *p, *last;
@@ -59,8 +69,8 @@ ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url,
 
     ngx_memzero(&u, sizeof(ngx_url_t));
 
-    u.url.data = url->data + 8;
-    u.url.len = url->len - 8;
+    u.url.data = url->data + scheme;
+    u.url.len = url->len - scheme;
     last = url->data + url->len;
 
     if (ngx_strlchr(u.url.data, last, '@')) {
@@ -86,7 +96,41 @@ ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url,
 
     u.default_port = NGX_TOCSIN_PORT;
 
-    return ngx_tocsin_resolve(cf, &u, server);
+    if (ngx_tocsin_resolve(cf, &u, server) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_tocsin_server_name(cf, &u, server);
+}
+
+
+/* with a zero at its end, and without the brackets of an IPv6 address */
+
+static char *
+ngx_tocsin_server_name(ngx_conf_t *cf, ngx_url_t *u,
+    ngx_tocsin_server_t *server)
+{
+    u_char     *p;
+    ngx_str_t   host;
+
+    host = u->host;
+
+    if (host.len > 2 && host.data[0] == '[') {
+        host.data++;
+        host.len -= 2;
+    }
+
+    p = ngx_pnalloc(cf->pool, host.len + 1);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    server->name.data = p;
+    server->name.len = host.len;
+
+    (void) ngx_cpystrn(p, host.data, host.len + 1);
+
+    return NGX_CONF_OK;
 }
 
 

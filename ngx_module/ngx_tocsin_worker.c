@@ -32,8 +32,25 @@ static ngx_uint_t ngx_tocsin_succeeded(ngx_tocsin_worker_t *w);
 ngx_int_t
 ngx_tocsin_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag)
 {
+    ngx_uint_t            i;
+    ngx_tocsin_server_t  *server;
+
     if (ngx_tocsin_read_password(cf, tcf) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    server = tcf->servers.elts;
+
+    for (i = 0; i < tcf->servers.nelts; i++) {
+
+        if (server[i].tls) {
+
+            if (ngx_tocsin_tls_init(cf, tcf) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            break;
+        }
     }
 
     return ngx_tocsin_shm_init(cf, tcf, tag);

@@ -4,6 +4,8 @@ import itertools
 import os
 import subprocess
 
+from harness import Redis
+
 _count = itertools.count()
 
 
@@ -61,3 +63,14 @@ class Namespace:
     def argv(self, words):
         """The same command, in there."""
         return ["ip", "netns", "exec", self.name, *words]
+
+
+class Far(Redis):
+    """A Redis in a network of its own."""
+
+    def __init__(self, directory, network, *options):
+        super().__init__(directory, "--protected-mode", "no", *options)
+        self.network, self.host = network, network.far
+
+    def spawn(self, argv, env=None):
+        super().spawn(self.network.argv(argv), env)

@@ -6,14 +6,15 @@ import threading
 
 
 class Relay:
-    """`change` gets each piece of a reply and returns the pieces to send; it
-    may be replaced at any time."""
+    """`change` gets each piece of a reply and returns the pieces to send, or
+    None to hang up; it may be replaced at any time."""
 
     def __init__(self, port, change, listen=0):
         self.change = change
         self.port = port
         self.listener = socket.create_server(("127.0.0.1", listen))
-        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.listen = self.listener.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.listen}"
         self.open = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -39,6 +40,8 @@ class Relay:
         try:
             while data := source.recv(65536):
                 for piece in change(data):
+                    if piece is None:
+                        raise OSError("hangs up")
                     sink.sendall(piece)
         except OSError:
             pass
@@ -55,12 +58,23 @@ class Relay:
         except OSError:
             pass
         self.listener.close()
-        for s in self.open:
+        self.cut()
+
+    def cut(self):
+        """End every connection; new ones may come."""
+        cut, self.open = self.open, []
+        for s in cut:
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
             s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
 
 
 def byte_by_byte(data):

@@ -27,12 +27,13 @@ TRANSFERS = {
     "sendfile", "sendmsg", "sendto", "write", "writev",
 }
 
-# They never wait for another process, a peer or a disk.
+# They never wait for another process, a peer or a disk; getrandom() did while
+# the machine was booting.
 HARMLESS = {
     "brk", "clock_gettime", "close", "epoll_create", "epoll_create1",
     "epoll_ctl", "epoll_wait", "eventfd2", "fcntl", "fstat", "getpeername",
-    "getpid", "getsockname", "getsockopt", "gettid", "gettimeofday", "ioctl",
-    "lseek", "madvise", "mmap", "mprotect", "mremap", "munmap",
+    "getpid", "getrandom", "getsockname", "getsockopt", "gettid",
+    "gettimeofday", "ioctl", "kill", "lseek", "madvise", "mmap", "mprotect", "mremap", "munmap",
     "rt_sigprocmask", "rt_sigreturn", "setsockopt", "shutdown", "socket",
     "socketpair",
 }

@@ -29,6 +29,10 @@ GOOD = [
     "tocsin_redis redis://127.0.0.1:6380/3 redis://127.0.0.1:6381/3;"
     " tocsin on; server { listen @port@; }",
     "tocsin_redis redis://[::1]:6379; tocsin on; server { listen @port@; }",
+    "tocsin_redis rediss://[::1]/2 rediss://localhost:6380; tocsin on;"
+    "server { listen @port@; }",
+    "tocsin_redis redis://127.0.0.1:6380 tls=on tls_name=a.b; tocsin on;"
+    "server { listen @port@; }",
     "tocsin_redis unix:/run/redis.sock; tocsin on; server { listen @port@; }",
     "tocsin_redis unix:/run/redis.sock?db=2; tocsin on;"
     " server { listen @port@; }",
@@ -82,11 +86,25 @@ BAD = [
     ("tocsin_redis 127.0.0.1:6379;", "redis://.*unix:"),
     ("tocsin_redis redis://127.0.0.1:99999;", "port|URL"),
     ("tocsin_redis redis://127.0.0.1/x;", "database|db|DB"),
-    ("tocsin_redis rediss://127.0.0.1;", "TLS and Sentinel are not supported"),
+    ("tocsin_redis rediss://127.0.0.1:99999;", "port|URL"),
     ("tocsin_redis sentinel://mymaster@127.0.0.1;",
-     "TLS and Sentinel are not supported"),
-    ("tocsin_redis redis://127.0.0.1 tls=on;", "TLS is not supported"),
-    ("tocsin_redis redis://127.0.0.1 ca=/etc/ca.pem;", "TLS is not supported"),
+     "Sentinel is not supported"),
+    ("tocsin_redis redis://127.0.0.1 tls=maybe;", '"tls=on"'),
+    ("tocsin_redis redis://127.0.0.1 ca=/etc/ca.pem;",
+     'without "tls=on" or a URL that begins with "rediss://"'),
+    ("tocsin_redis redis://127.0.0.1 tls_name=x;", 'without "tls=on"'),
+    ("tocsin_redis unix:/run/redis.sock tls=on;", "no TLS over a unix socket"),
+    ("tocsin_redis rediss://127.0.0.1 ca=;", '"ca=" in .* is empty'),
+    ("tocsin_redis rediss://127.0.0.1 cert=/etc/cert.pem;",
+     'one of "cert=" and "key=" without the other'),
+    ("tocsin_redis rediss://127.0.0.1 ca=/no/such/ca.pem;"
+     "tocsin on; server { listen @port@; }",
+     'no/such/ca.pem.*failed'),
+    ("tocsin_redis rediss://127.0.0.1 ca=/dev/null;"
+     "tocsin on; server { listen @port@; }", "dev/null.*failed"),
+    ("tocsin_redis rediss://127.0.0.1 cert=/dev/null key=/dev/null;"
+     "tocsin on; server { listen @port@; }",
+     'cannot load certificate "/dev/null"'),
     ("tocsin_redis timeout=1s;", "has no URL"),
     ("tocsin_redis redis://127.0.0.1 user=edge;", 'without "password_file="'),
     ("tocsin_redis redis://127.0.0.1 password=secret;",

@@ -8,11 +8,11 @@ import time
 import pytest
 
 import namespace
-import strace
+import tracing
 from accounts import counters, distinct, drained, numbers, settled
 from backend import answer
 from faults import FAULTS, Stage
-from harness import SANITIZER, Load, Nginx, Redis, free_port, wait_until
+from harness import Load, Nginx, free_port, wait_until
 
 HTTP = """
 tocsin on;
@@ -26,17 +26,6 @@ server {
 STREAMS = ("tocsin:request", "tocsin:upstream")
 
 
-class Far(Redis):
-    """A Redis in a network of its own."""
-
-    def __init__(self, directory, network):
-        super().__init__(directory, "--protected-mode", "no")
-        self.network, self.host = network, network.far
-
-    def spawn(self, argv, env=None):
-        super().spawn(self.network.argv(argv), env)
-
-
 @pytest.fixture
 def proxied(start_nginx, start_backend):
     """proxied(urls) -> nginx in front of a backend"""
@@ -47,7 +36,7 @@ def proxied(start_nginx, start_backend):
 @pytest.mark.skipif(not namespace.available(), reason="no namespaces")
 def test_packets_are_dropped(directory, running, proxied):
     network = running(namespace.Namespace()).start()
-    redis = running(Far(directory("redis"), network)).start()
+    redis = running(namespace.Far(directory("redis"), network)).start()
     server = proxied(redis.url)
     with Load(server.url("/")) as load:
         load.wait_for(200)
@@ -116,17 +105,6 @@ PRECIOUS = (("/busy", 503), ("/slow", 200), ("/refused", 502))
 EACH = 10
 
 
-class Traced(Nginx):
-    """Every system call of it stands in a file."""
-
-    @property
-    def trace(self):
-        return self.dir / "calls"
-
-    def spawn(self, argv, env=None):
-        super().spawn(strace.tracer(self.trace) + argv, env)
-
-
 def endure(fault, stage, server, load):
     """One fault, from a Redis that is well to one that is well again."""
     said = len(server.log)
@@ -188,21 +166,10 @@ def assert_accounts(stage, server, emitted):
     return dropped
 
 
-def assert_nothing_waits(server, redis):
-    """No worker made a call that could have waited for anything."""
-    workers = strace.read(server.trace, server.pid)
-    assert workers
-    for pid, worker in workers.items():
-        assert not worker.complaints, (pid, worker.complaints[:20])
-    connects = sum(w.connects[str(redis.port)] for w in workers.values())
-    assert connects >= len(FAULTS)
-    assert all(w.loops > 1000 for w in workers.values())
-
-
 def test_one_fault_after_another(directory, running, start_backend):
-    traced = strace.available() and not SANITIZER
+    traced = tracing.possible()
     stage = Stage(directory, running)
-    server = running((Traced if traced else Nginx)(
+    server = running((tracing.Nginx if traced else Nginx)(
         directory("nginx"), ALL, workers=1, redis=stage.url, pad="x" * 200,
         backend=start_backend(answer(200)).address,
         slow=start_backend(answer(200, delay=0.01)).address,
@@ -231,4 +198,4 @@ def test_one_fault_after_another(directory, running, start_backend):
     if not traced:
         pytest.skip("all is well, but processes cannot be traced here: "
                     "nobody looked for calls that wait")
-    assert_nothing_waits(server, stage.redis)
+    tracing.assert_nothing_waits(server, stage.redis.port, len(FAULTS))
