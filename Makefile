@@ -26,13 +26,15 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wwrite-strings \
 CWARN   := $(WARN) -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
            -Wcast-align -Wswitch-enum
 HARDEN  := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2) -fPIE
-CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# TLS to Redis where hiredis has it (from 1.1 on; Debian 12's has not).
+TLS     := $(if $(shell pkg-config --exists 'hiredis_ssl >= 1.1' && echo yes),hiredis_ssl openssl)
+CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(if $(TLS),-DTOCSIN_TLS) $(CPPFLAGS)
 CFLAGS_ALL   := -std=c11 -g $(OPT) -fno-common $(CWARN) $(HARDEN) $(SAN_FLAGS) -MMD -MP $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 -g $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -MP \
                 $(if $(filter /usr,$(LIBTORCH)),,-isystem $(LIBTORCH)/include) -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
 
-PKGS := hiredis yaml-0.1 jansson libcurl libsystemd libxxhash zlib
+PKGS := hiredis $(TLS) yaml-0.1 jansson libcurl libsystemd libxxhash zlib
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 ifeq ($(MODEL),torch)

@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "file.h"
 
@@ -21,10 +23,11 @@
 #define REDIS_DB_MAX 65535
 
 #define REDIS_URL_FORMS                                                        \
-    "expected redis://host:port/db or unix:/path or unix:/path?db=N"
+    "expected redis://host:port/db, rediss://host:port/db or unix:/path, "     \
+    "unix:/path?db=N"
 
 struct redis_url {
-    bool local;
+    bool local, tls;
     char host[REDIS_HOST_MAX]; /* or path */
     unsigned port, db;
 };
@@ -106,7 +109,7 @@ static int redis_url_host(char *authority, struct redis_url *to,
 static int redis_url_parse(const char *url, struct redis_url *to,
                            struct err *err)
 {
-    static const char scheme[] = "redis://";
+    static const char scheme[] = "redis://", tls_scheme[] = "rediss://";
     char authority[REDIS_HOST_MAX];
     const char *rest, *slash;
     size_t len;
@@ -116,10 +119,14 @@ static int redis_url_parse(const char *url, struct redis_url *to,
     if (strncmp(url, "unix:", 5) == 0) {
         return redis_url_local(url + 5, to, err);
     }
-    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
+    to->tls = strncmp(url, tls_scheme, sizeof(tls_scheme) - 1) == 0;
+    if (!to->tls && strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
         return err_set(err, ERR_USAGE, "\"%s\": " REDIS_URL_FORMS, url);
     }
-    rest = url + sizeof(scheme) - 1;
+    if (to->tls && redis_tls_missing() != NULL) {
+        return err_set(err, ERR_USAGE, "rediss://: %s", redis_tls_missing());
+    }
+    rest = url + (to->tls ? sizeof(tls_scheme) : sizeof(scheme)) - 1;
     slash = strchr(rest, '/');
     len = slash != NULL ? (size_t)(slash - rest) : strlen(rest);
     if (len >= sizeof(authority)) {
@@ -177,6 +184,41 @@ int redis_command(redisContext *redis, redisReply **reply, struct err *err,
         freeReplyObject(got);
     }
     return 0;
+}
+
+/* Of a connection without TLS: what hiredis does depends on its version. */
+static ssize_t redis_receive(redisContext *redis, char *to, size_t size)
+{
+#ifdef TOCSIN_TLS
+    if (redis->privdata != NULL) {
+        return redis->funcs->read(redis, to, size);
+    }
+#endif
+    return read(redis->fd, to, size);
+}
+
+ssize_t redis_read(redisContext *redis, char *to, size_t size, int timeout_ms,
+                   struct err *err)
+{
+    struct pollfd pollfd = {redis->fd, POLLIN, 0};
+    ssize_t n;
+
+    if (!redis_tls_pending(redis) && poll(&pollfd, 1, timeout_ms) <= 0) {
+        return 0;
+    }
+    errno = 0;
+    n = redis_receive(redis, to, size);
+    if (n > 0) {
+        return n;
+    }
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+        return 0;
+    }
+    if (n < 0 && redis->err != 0) {
+        return err_set(err, ERR_NETWORK, "%s", redis->errstr);
+    }
+    return err_set(err, ERR_NETWORK, "%s",
+                   n == 0 ? "closed the connection" : strerror(errno));
 }
 
 static int redis_authenticate(redisContext *redis,
@@ -252,6 +294,9 @@ redisContext *redis_connect(const struct redis_options *options,
     }
     if (!url.local) {
         redisEnableKeepAlive(redis);
+    }
+    if (url.tls && redis_tls_start(redis, &options->tls, url.host, err) != 0) {
+        goto fail;
     }
     if (redis_authenticate(redis, options, err) != 0 ||
         redis_select(redis, url.db, err) != 0) {

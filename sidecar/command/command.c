@@ -138,6 +138,13 @@ struct redis_options command_redis(const struct config *config)
         .username = config->redis_username,
         .password_file = config->redis_password_file,
         .timeout_ms = (unsigned)(config->redis_timeout / 1000),
+        .tls =
+            {
+                .ca = config->redis_tls_ca,
+                .cert = config->redis_tls_cert,
+                .key = config->redis_tls_key,
+                .name = config->redis_tls_name,
+            },
     };
 
     return options;

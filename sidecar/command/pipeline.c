@@ -21,6 +21,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../model/scorer.h"
+#include "command.h"
 #include "serving.h"
 #include "shared/names.h"
 
@@ -233,13 +234,7 @@ static struct intake *make_intake(struct pipeline *pipeline, struct err *err)
     const struct config *config = &pipeline->config;
     struct intake_sink sink = pipeline_entrance(pipeline);
     struct intake_options options = {
-        .redis =
-            {
-                .url = config->redis_url,
-                .username = config->redis_username,
-                .password_file = config->redis_password_file,
-                .timeout_ms = (unsigned)(config->redis_timeout / 1000),
-            },
+        .redis = command_redis(config),
         .prefix = config->redis_prefix,
         .shards = (unsigned)config->redis_shards,
         .backlog = config->intake_backlog,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../base/file.h"
+#include "../base/redis_tls.h"
 #include "config_reader.h"
 #include "config_value.h"
 
@@ -122,6 +123,10 @@ static int fail_value(struct walk *walk, const struct config_key *key)
     const char *text = config_reader_text(&walk->reader);
     char expected[CONFIG_EXPECTED_MAX], clean[SHOWN_MAX + 4];
 
+    if (key->type == CONFIG_REDIS_URL && text != NULL &&
+        strncmp(text, "rediss://", 9) == 0 && redis_tls_missing() != NULL) {
+        return FAIL(walk, key->path, "rediss://: %s", redis_tls_missing());
+    }
     config_value_expected(key, expected);
     if (text == NULL) {
         return FAIL(walk, key->path, "a %s, expected %s",

@@ -8,16 +8,14 @@
  * TEXT       char[]                  text; may be empty
  * NAME       char[]                  letters, digits, _ . : -
  * PATH       char[]                  a file or directory; may be empty
- * REDIS_URL  char[]                  redis://host:port/db or unix:/path
- * URL        char[]                  http:// or https://; may be empty
- * UINT       uint64_t                whole number
- * REAL       double                  number
- * BOOL       bool                    true or false
- * DURATION   uint64_t, us            500ms, 1s, 10m, 1h, 7d
- * LEVEL      enum log_level          error, warn, notice, info, debug
- * SETS       struct config_sets      list of lists of label names
- * URLS       struct config_urls      list of URLs
- * WEBHOOKS   struct config_webhooks  list of {url, bearer_file}
+ * REDIS_URL  char[]                  redis://, rediss://host:port/db,
+ * unix:/path URL        char[]                  http:// or https://; may be
+ * empty UINT       uint64_t                whole number REAL       double
+ * number BOOL       bool                    true or false DURATION   uint64_t,
+ * us            500ms, 1s, 10m, 1h, 7d LEVEL      enum log_level error, warn,
+ * notice, info, debug SETS       struct config_sets      list of lists of label
+ * names URLS       struct config_urls      list of URLs WEBHOOKS   struct
+ * config_webhooks  list of {url, bearer_file}
  *
  * least and most bound UINT, REAL and DURATION (in us); 0, 0 for the rest.
  */
@@ -37,7 +35,7 @@
 /* clang-format off */
 #define CONFIG_KEYS(X)                                                         \
     X(redis_url, "redis.url", REDIS_URL, "redis://127.0.0.1:6379/0", 0, 0,     \
-      "where Redis is: redis://host:port/db or unix:/path")                    \
+      "where Redis is: redis://, rediss://host:port/db (TLS) or unix:/path")   \
     X(redis_prefix, "redis.prefix", NAME, "tocsin", 0, 0,                      \
       "what the names of all streams begin with, as in tocsin_stream")         \
     X(redis_shards, "redis.shards", UINT, "1", 1, 64,                          \
@@ -46,6 +44,14 @@
       "user of Redis' ACL; empty for the default user")                        \
     X(redis_password_file, "redis.password_file", PATH, "\"\"", 0, 0,          \
       "file whose first line is the password; read at every connect")          \
+    X(redis_tls_ca, "redis.tls_ca", PATH, "\"\"", 0, 0,                        \
+      "file of the CAs that sign Redis' certificate; empty: the system's")     \
+    X(redis_tls_cert, "redis.tls_cert", PATH, "\"\"", 0, 0,                    \
+      "certificate to show a Redis that asks for one")                         \
+    X(redis_tls_key, "redis.tls_key", PATH, "\"\"", 0, 0,                      \
+      "key of that certificate")                                               \
+    X(redis_tls_name, "redis.tls_name", TEXT, "\"\"", 0, 0,                    \
+      "name that Redis' certificate must bear; empty: the host of the URL")    \
     X(redis_timeout, "redis.timeout", DURATION, "2s",                          \
       100 * CONFIG_MS, CONFIG_M,                                               \
       "how long connecting or one answer may take")                            \

@@ -325,32 +325,26 @@ static void settle(struct intake *intake)
 /* 1 if there was something, 0 if not, -1 if the connection is gone. */
 static int read_some(struct intake *intake, int timeout_ms, struct err *err)
 {
-    struct pollfd pollfd = {intake->redis->fd, POLLIN, 0};
-    char *to;
+    char *to = buf_reserve(&intake->in, READ_CHUNK);
     ssize_t n;
 
-    if (poll(&pollfd, 1, timeout_ms) <= 0) {
-        if (clock_monotonic() - intake->asked_at >
-            BLOCK_MS * 1000 + intake->options.redis.timeout_ms * 1000ull) {
-            return err_set(err, ERR_NETWORK, "redis: %s: no answer in time",
-                           intake->url);
-        }
-        return 0;
-    }
-    to = buf_reserve(&intake->in, READ_CHUNK);
     if (to == NULL) {
         return err_set(err, ERR_LIMIT, "redis: XREAD: no room for the reply");
     }
-    n = read(intake->redis->fd, to, READ_CHUNK);
+    n = redis_read(intake->redis, to, READ_CHUNK, timeout_ms, err);
+    if (n < 0) {
+        return err_prefix(err, "redis: %s", intake->url);
+    }
     if (n > 0) {
         intake->in.len += (size_t)n;
         return 1;
     }
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
-        return 0;
+    if (clock_monotonic() - intake->asked_at >
+        BLOCK_MS * 1000 + intake->options.redis.timeout_ms * 1000ull) {
+        return err_set(err, ERR_NETWORK, "redis: %s: no answer in time",
+                       intake->url);
     }
-    return err_set(err, ERR_NETWORK, "redis: %s: %s", intake->url,
-                   n == 0 ? "closed the connection" : strerror(errno));
+    return 0;
 }
 
 /* Takes the bytes that are there; 1 if the reply is whole. */

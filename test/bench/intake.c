@@ -203,7 +203,8 @@ static void run_reader(uint64_t rounds)
 int main(int argc, char **argv)
 {
     uint64_t events = argc > 2 ? strtoull(argv[2], NULL, 10) : 500000;
-    struct redis_options options = {argc > 1 ? argv[1] : "", "", "", 5000};
+    struct redis_options options = {.url = argc > 1 ? argv[1] : "",
+                                    .timeout_ms = 5000};
     redisContext *redis;
     struct err err;
 

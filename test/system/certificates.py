@@ -1,6 +1,10 @@
-"""Authorities and certificates for tests of TLS, made by openssl."""
+"""Authorities and certificates, made by openssl, and a Redis that has one."""
 
 import subprocess
+
+import pytest
+
+from harness import free_port
 
 VALID = ["-days", "2"]
 EXPIRED = ["-days", "-1"]
@@ -41,3 +45,33 @@ class Authority:
                  extensions, "-out", path]
         self._openssl(*words, *(valid or VALID))
         return path, self.file("-leaf.key")
+
+
+@pytest.fixture
+def authority(tmp):
+    return Authority(tmp / "ca")
+
+
+def tls_options(authority, port, alt, clients="no", **validity):
+    certificate, key = authority.issue("server", alt, **validity)
+    return ("--tls-port", port, "--tls-cert-file", certificate,
+            "--tls-key-file", key, "--tls-ca-cert-file", authority.path,
+            "--tls-auth-clients", clients)
+
+
+@pytest.fixture
+def secure(authority, start_redis):
+    """secure("IP:...") -> a Redis that speaks TLS at redis.tls_port, and not
+    at the port that tests use."""
+    def start(alt="IP:127.0.0.1", durable=False, **options):
+        port = free_port()
+        redis = start_redis(*tls_options(authority, port, alt, **options),
+                            durable=durable)
+        redis.tls_port = port
+        return redis
+
+    return start
+
+
+def rediss(redis, host="127.0.0.1"):
+    return f"rediss://{host}:{redis.tls_port}"

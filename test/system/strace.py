@@ -33,7 +33,8 @@ HARMLESS = {
     "brk", "clock_gettime", "close", "epoll_create", "epoll_create1",
     "epoll_ctl", "epoll_wait", "eventfd2", "fcntl", "fstat", "getpeername",
     "getpid", "getrandom", "getsockname", "getsockopt", "gettid",
-    "gettimeofday", "ioctl", "kill", "lseek", "madvise", "mmap", "mprotect", "mremap", "munmap",
+    "gettimeofday", "ioctl", "kill", "lseek", "madvise", "mmap", "mprotect",
+    "mremap", "munmap",
     "rt_sigprocmask", "rt_sigreturn", "setsockopt", "shutdown", "socket",
     "socketpair",
 }

@@ -12,7 +12,8 @@ import namespace
 import tracing
 from accounts import *  # noqa: F403 (the nginx fixture)
 from accounts import assert_all_arrived, counters, settled
-from certificates import EXPIRED, Authority
+from certificates import (EXPIRED, Authority, authority, rediss, secure,
+                          tls_options)
 from harness import Load, free_port, wait_until
 from relay import Relay
 
@@ -30,39 +31,9 @@ PAD = "".join(f"tocsin_field pad{n} {'x' * 240};" for n in range(4))
 
 
 @pytest.fixture
-def authority(tmp):
-    return Authority(tmp / "ca")
-
-
-def tls_options(authority, port, alt, clients="no", **validity):
-    certificate, key = authority.issue("server", alt, **validity)
-    return ("--tls-port", port, "--tls-cert-file", certificate,
-            "--tls-key-file", key, "--tls-ca-cert-file", authority.path,
-            "--tls-auth-clients", clients)
-
-
-@pytest.fixture
-def secure(authority, start_redis):
-    """secure("IP:...") -> a Redis that speaks TLS at redis.tls_port, and not
-    at the port that tests use."""
-    def start(alt="IP:127.0.0.1", durable=False, **options):
-        port = free_port()
-        redis = start_redis(*tls_options(authority, port, alt, **options),
-                            durable=durable)
-        redis.tls_port = port
-        return redis
-
-    return start
-
-
-@pytest.fixture
 def nginx(start_nginx):
     return lambda url, more="", **options: start_nginx(
         HTTP, redis=url, more=more, **options)
-
-
-def rediss(redis, host="127.0.0.1"):
-    return f"rediss://{host}:{redis.tls_port}"
 
 
 # ------------------------------------------------------------------ all is well

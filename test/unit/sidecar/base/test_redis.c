@@ -21,7 +21,6 @@ static const char *const good[] = {
 static const char *const bad[][2] = {
     {"", "expected redis://host:port/db"},
     {"127.0.0.1:6379", "expected redis://host:port/db"},
-    {"rediss://x", "expected redis://host:port/db"},
     {"redis://", "no host"},
     {"redis://:6379", "no host"},
     {"redis://x:", "not a port"},
@@ -66,6 +65,21 @@ START_TEST(bad_urls)
 }
 END_TEST
 
+START_TEST(tls_urls)
+{
+    struct err err;
+
+    if (redis_tls_missing() != NULL) {
+        ck_assert_int_eq(redis_url_check("rediss://x:6380/1", &err), -1);
+        ck_assert_ptr_nonnull(strstr(err.message, "built without TLS"));
+        return;
+    }
+    ck_assert_int_eq(redis_url_check("rediss://x:6380/1", &err), 0);
+    ck_assert_int_eq(redis_url_check("rediss://x:0", &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "not a port"));
+}
+END_TEST
+
 START_TEST(long_urls)
 {
     char url[1000] = "redis://";
@@ -83,8 +97,8 @@ END_TEST
 
 START_TEST(nobody_there)
 {
-    struct redis_options options = {"unix:/nonexistent/redis.sock", "", "",
-                                    100};
+    struct redis_options options = {.url = "unix:/nonexistent/redis.sock",
+                                    .timeout_ms = 100};
     struct err err;
 
     ck_assert_ptr_null(redis_connect(&options, &err));
@@ -102,6 +116,7 @@ int main(void)
 
     tcase_add_test(tcase, good_urls);
     tcase_add_test(tcase, bad_urls);
+    tcase_add_test(tcase, tls_urls);
     tcase_add_test(tcase, long_urls);
     tcase_add_test(tcase, nobody_there);
     suite_add_tcase(suite, tcase);
