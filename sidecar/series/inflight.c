@@ -12,6 +12,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+/* Clocks that somebody looks after agree within that. */
+#define CLOCK_TOLERANCE 1000000 /* us */
+/* No beat is held up for so long: such a clock was set. */
+#define CLOCK_JUMP 600000000 /* us */
+#define CLOCK_SMOOTHING 8
+
 void inflight_release(struct inflight *inflight)
 {
     for (uint32_t i = 0; i < inflight->count; i++) {
@@ -34,6 +40,15 @@ static struct producer *find(struct inflight *inflight, struct tocsin_span src,
         }
     }
     return NULL;
+}
+
+static uint64_t identify(struct tocsin_span *src)
+{
+    if (src->data == NULL) {
+        *src = TOCSIN_SPAN("");
+    }
+    src->len = src->len < TOCSIN_TEXT_MAX ? src->len : TOCSIN_TEXT_MAX;
+    return XXH64(src->data, src->len, 0);
 }
 
 static struct producer *append(struct inflight *inflight,
@@ -65,15 +80,9 @@ static struct producer *append(struct inflight *inflight,
 struct producer *inflight_beat(struct inflight *inflight,
                                struct tocsin_span src, uint64_t us)
 {
-    struct producer *producer;
-    uint64_t hash;
+    uint64_t hash = identify(&src);
+    struct producer *producer = find(inflight, src, hash);
 
-    if (src.data == NULL) {
-        src = TOCSIN_SPAN("");
-    }
-    src.len = src.len < TOCSIN_TEXT_MAX ? src.len : TOCSIN_TEXT_MAX;
-    hash = XXH64(src.data, src.len, 0);
-    producer = find(inflight, src, hash);
     if (producer == NULL) {
         producer = append(inflight, src, hash);
     }
@@ -82,6 +91,44 @@ struct producer *inflight_beat(struct inflight *inflight,
         producer->count = 0;
     }
     return producer;
+}
+
+/* What is less than known is nearer to the truth; what is more may be a beat
+ * that was held up, and is believed only as far as it lasts. */
+void producer_clock(struct producer *producer, uint64_t us, uint64_t ts)
+{
+    int64_t behind;
+
+    if (ts == 0 || ts > CLOCK_TIME_MAX || us > CLOCK_TIME_MAX) {
+        return;
+    }
+    behind = (int64_t)us - (int64_t)ts;
+    if (!producer->heard || behind < producer->skew ||
+        behind - producer->skew > CLOCK_JUMP) {
+        producer->skew = behind;
+    } else {
+        producer->skew += (behind - producer->skew) / CLOCK_SMOOTHING;
+    }
+    producer->heard = true;
+}
+
+bool producer_is_off(const struct producer *producer)
+{
+    return producer->skew > CLOCK_TOLERANCE ||
+           producer->skew < -CLOCK_TOLERANCE;
+}
+
+uint64_t inflight_time(struct inflight *inflight, struct tocsin_span src,
+                       uint64_t ts)
+{
+    uint64_t hash = identify(&src);
+    const struct producer *producer = find(inflight, src, hash);
+
+    if (producer == NULL || !producer_is_off(producer) || ts > CLOCK_TIME_MAX ||
+        (producer->skew < 0 && ts < (uint64_t)-producer->skew)) {
+        return ts;
+    }
+    return ts + (uint64_t)producer->skew;
 }
 
 int producer_add(struct producer *producer, const struct contribution *item)

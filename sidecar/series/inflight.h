@@ -1,4 +1,8 @@
-/* What each producer's last beat told of exchanges in flight. */
+/*
+ * What each producer's last beat told: of exchanges in flight, and of its
+ * clock. A beat is stamped and sent at once, so its entry's id less its time
+ * is how far that clock is behind ours, or more if it was held up on the way.
+ */
 #ifndef TOCSIN_INFLIGHT_H
 #define TOCSIN_INFLIGHT_H
 
@@ -7,6 +11,9 @@
 
 /* Producers beyond that are not listened to, and counted. */
 #define INFLIGHT_PRODUCERS_MAX 4096
+
+/* Times beyond that are nobody's: sums and differences of two fit. */
+#define CLOCK_TIME_MAX (INT64_MAX / 4)
 
 struct contribution {
     uint32_t slot, generation;
@@ -19,6 +26,8 @@ struct producer {
     uint32_t src_len;
     uint64_t hash;
     uint64_t beat; /* us: when the last one came, by stream time */
+    int64_t skew;  /* us that its clock is behind stream time */
+    bool heard;    /* of its clock */
     struct contribution *items;
     uint32_t count, room;
 };
@@ -34,6 +43,19 @@ void inflight_release(struct inflight *inflight);
  * are too many or memory ran out. */
 struct producer *inflight_beat(struct inflight *inflight,
                                struct tocsin_span src, uint64_t us);
+
+/* What the beat that came at `us` says of the producer's clock, which stands
+ * at `ts`. Nothing if that is 0. */
+void producer_clock(struct producer *producer, uint64_t us, uint64_t ts);
+
+/* Is its clock so wrong that its times are not to be taken as they are? */
+bool producer_is_off(const struct producer *producer);
+
+/* The time at which a producer says that something happened, in stream time.
+ * As it is, unless its clock is known to be wrong. */
+uint64_t inflight_time(struct inflight *inflight, struct tocsin_span src,
+                       uint64_t ts);
+
 int producer_add(struct producer *producer, const struct contribution *item);
 
 /* Forgets producers whose last beat is older than `since`. */

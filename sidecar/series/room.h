@@ -22,6 +22,7 @@ struct series {
     bool started;
     uint64_t now;  /* stream time, us */
     uint64_t sign; /* stream time of the last sign of life, us */
+    uint64_t told; /* stream time of the last word on a wrong clock, us */
 };
 
 /* Forgets all series and ticks. */

@@ -17,13 +17,16 @@
  *
  * Late and early events. A tick is closed `lateness` after its end. What comes
  * after that is only counted, as late: adding it to the tick of its arrival
- * would show the end of an outage of Redis as a burst of traffic. An event
- * ahead of stream time comes from a host whose clock is wrong; it is counted
- * in the tick of its arrival, or all of that host's traffic would be silence.
+ * would show the end of an outage of Redis as a burst of traffic. But all that
+ * a host tells is late if its clock is behind, and its traffic would look like
+ * silence: what is out of time is placed by what beats say of the producer's
+ * clock. An event that is ahead of stream time even so is counted in the tick
+ * of its arrival.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/log.h"
 #include "beat.h"
 #include "room.h"
 #include "tally.h"
@@ -37,6 +40,8 @@
 #define LINK_EPOCH 5000000u
 #define LINK_SAMPLE 32
 #define LINK_LIFE 600000000u
+/* Between two lines of log on wrong clocks. */
+#define CLOCK_QUIET 60000000u
 
 static unsigned open_ticks(const struct series_options *options)
 {
@@ -125,7 +130,7 @@ void series_clear(struct series *series)
     resolver_clear(series->resolver);
     memset(&series->stats, 0, sizeof(series->stats));
     series->started = false;
-    series->now = series->sign = 0;
+    series->now = series->sign = series->told = 0;
 }
 
 /* ------------------------------------------------------------- closing */
@@ -309,6 +314,10 @@ static struct open_tick *place(struct series *series,
     uint64_t now = series->now / series->tick;
 
     *index = ev->ts / series->tick;
+    if (*index < series->ticks.first || *index > now + 1) {
+        *index =
+            inflight_time(&series->inflight, ev->src, ev->ts) / series->tick;
+    }
     if (*index < series->ticks.first) {
         series->stats.late++;
         return NULL;
@@ -368,6 +377,20 @@ static void hear_item(struct series *series, struct producer *producer,
     }
 }
 
+static void hear_clock(struct series *series, struct producer *producer,
+                       uint64_t ts)
+{
+    producer_clock(producer, series->now, ts);
+    if (producer_is_off(producer) &&
+        (series->told == 0 || series->now > series->told + CLOCK_QUIET)) {
+        series->told = series->now;
+        log_warn("series",
+                 "the clock of %s is off by %.1f s: its events are placed by "
+                 "ours",
+                 producer->src, -(double)producer->skew / 1e6);
+    }
+}
+
 static void hear_beat(struct series *series, const struct tocsin_event *beat)
 {
     struct producer *producer =
@@ -379,6 +402,7 @@ static void hear_beat(struct series *series, const struct tocsin_event *beat)
         series->stats.refused++;
         return;
     }
+    hear_clock(series, producer, beat->ts);
     while (beat_item_next(&rest, &item)) {
         if (item.count != 0) {
             hear_item(series, producer, &item);

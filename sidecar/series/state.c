@@ -16,7 +16,7 @@
 
 #include "room.h"
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_TIME_MAX (UINT64_MAX / 4)
 
 /* ------------------------------------------------------------- writing */
@@ -134,6 +134,8 @@ static void save_inflight(const struct inflight *inflight, struct buf *to)
 
         put_text(to, producer->src, producer->src_len);
         buf_put_u64(to, producer->beat);
+        buf_put_u64(to, (uint64_t)producer->skew);
+        buf_put_u32(to, producer->heard);
         buf_put_u32(to, producer->count);
         for (uint32_t k = 0; k < producer->count; k++) {
             buf_put_u32(to, producer->items[k].slot);
@@ -366,15 +368,20 @@ static int restore_producer(struct series *series, struct cursor *from,
 {
     struct tocsin_span src = take_text(from, TOCSIN_TEXT_MAX);
     uint64_t beat = cursor_u64(from);
+    int64_t skew = (int64_t)cursor_u64(from);
+    bool heard = cursor_u32(from) != 0;
     uint32_t count = cursor_u32(from), before = series->inflight.count;
     struct producer *producer = inflight_beat(&series->inflight, src, beat);
 
     if (producer == NULL) {
         return err_set(err, ERR_SYSTEM, "no memory for a producer");
     }
-    if (series->inflight.count == before) {
+    if (series->inflight.count == before || skew > CLOCK_TIME_MAX ||
+        skew < -CLOCK_TIME_MAX) {
         return bad(err, "a producer");
     }
+    producer->skew = skew;
+    producer->heard = heard;
     for (uint32_t i = 0; i < count && !from->failed; i++) {
         struct contribution item = {
             .slot = take_count(from, series->roster.max - 1),

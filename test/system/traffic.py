@@ -45,6 +45,8 @@ class Traffic:
         self.began = self.now = int(time.time() - back) * 1000
         self.seq = {"request": 0, "upstream": 0}
         self.silent = False
+        self.skew = 0  # us by which the clock of nginx' host is ahead
+        self.extra = None  # extra(pipe, at): what else comes in a tick
         self.peers = {}
         for r in routes:
             self.peers.setdefault(r.upstream, [
@@ -56,8 +58,8 @@ class Traffic:
 
     def _event(self, stream, at, **fields):
         self.seq[stream] += 1
-        return {"v": 1, "src": SRC, "seq": self.seq[stream], "ts": at * 1000,
-                "weight": 1, "flags": "", "labels": "", **fields}
+        return {"v": 1, "src": SRC, "seq": self.seq[stream],
+                "ts": at * 1000 + self.skew, "weight": 1, "flags": "", "labels": "", **fields}
 
     def _attempt(self, pipe, route, peer, at, number):
         ok = not peer.refuses
@@ -97,7 +99,7 @@ class Traffic:
             for r in self.routes for p in self.peers[r.upstream])
         total = sum(self.seq.values())
         self._add(pipe, "beat", at, {
-            "v": 1, "src": SRC, "ts": at * 1000,
+            "v": 1, "src": SRC, "ts": at * 1000 + self.skew,
             "request_seq": self.seq["request"],
             "upstream_seq": self.seq["upstream"], "emitted": total,
             "delivered": total, "dropped": 0, "buffered": 0,
@@ -113,6 +115,8 @@ class Traffic:
                 for _ in range(route.rate))
             for offset, index in moments:
                 self._request(pipe, self.routes[index], self.now + offset)
+            if self.extra:
+                self.extra(pipe, self.now + 991)
             self._beat(pipe, self.now + 995)
             self.now += 1000
             pipe.execute()
