@@ -6,11 +6,11 @@
  * neither waits for the other, and a round is a function of the windows it
  * began with, the champion, the seed and the position it was given.
  *
- * The worker pays for its CPU time with sleep: after each step it is idle for
- * as long as its share demands. What it slept too long is credited, up to a
- * slice; what it waited for a busy machine is not, or it would take more than
- * its share afterwards. Where cores are scarce it comes last: who scores never
- * waits for it.
+ * The worker pays for its CPU time with sleep: after each step, and before it
+ * says that the round has ended, it is idle for as long as its share demands.
+ * Neither what it slept too long nor what it waited for a busy machine is
+ * credited, or it would take more than its share afterwards. Where cores are
+ * scarce it comes last: who scores never waits for it.
  */
 #include "trainer.h"
 
@@ -97,8 +97,8 @@ static void trainer_account(struct trainer *trainer)
 
     trainer->owed +=
         used / trainer->options.share - (double)(now - trainer->paced_at);
-    if (trainer->owed < -TRAINER_SLICE) {
-        trainer->owed = -TRAINER_SLICE;
+    if (trainer->owed < 0.0) {
+        trainer->owed = 0.0;
     }
     trainer->paced_cpu = cpu;
     trainer->paced_at = now;
@@ -178,6 +178,7 @@ static void trainer_run(struct trainer *trainer)
     trainer->winner = round_run(&round, &trainer->result);
     trainer_keep(trainer);
     trainer_copy(trainer);
+    trainer_pace(trainer);
 }
 
 static void *trainer_main(void *ctx)
