@@ -16,23 +16,34 @@ static const struct {
     {"budget", DETECT_BUDGET}, {"seasons", 0},
 };
 
+#define COUNT (sizeof(names) / sizeof(names[0]))
+
+static void refuse(const char *name, size_t len)
+{
+    fprintf(stderr, "tocsin backtest: --without %.*s: expected ", (int)len,
+            name);
+    for (size_t k = 0; k < COUNT; k++) {
+        fprintf(stderr, "%s%s",
+                k == 0           ? ""
+                : k + 1 == COUNT ? " or "
+                                 : ", ",
+                names[k].name);
+    }
+    fputc('\n', stderr);
+}
+
 int parts_read(struct parts *parts, const char *list)
 {
     *parts = (struct parts){.detect = 0};
     while (*list != '\0') {
-        size_t len = strcspn(list, ","), k = 0, n;
+        size_t len = strcspn(list, ","), k = 0;
 
-        for (n = sizeof(names) / sizeof(names[0]); k < n; k++) {
-            if (strlen(names[k].name) == len &&
-                strncmp(names[k].name, list, len) == 0) {
-                break;
-            }
+        while (k < COUNT && (strlen(names[k].name) != len ||
+                             strncmp(names[k].name, list, len) != 0)) {
+            k++;
         }
-        if (k == n) {
-            fprintf(stderr,
-                    "tocsin backtest: --without %.*s: expected head_a, z150, "
-                    "head_b, novelty, drift, roughness, budget or seasons\n",
-                    (int)len, list);
+        if (k == COUNT) {
+            refuse(list, len);
             return -1;
         }
         parts->detect |= names[k].part;

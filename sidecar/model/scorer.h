@@ -1,8 +1,8 @@
 /*
  * One batched step a tick for all series: keeps each slot's state, pads the
  * batch to a multiple of 64, so that neighbours never change a row's bits. The
- * band costs a fifth of the step: whoever knows better what is expected of a
- * feature does without.
+ * band is a part that can be left out of the step, by whoever knows better what
+ * is expected of a feature.
  */
 #ifndef TOCSIN_SCORER_H
 #define TOCSIN_SCORER_H

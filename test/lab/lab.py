@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Scenarios against the real thing, and what Tocsin made of them.
 
-    lab.py [--out DIR] SCENARIO...      names or files; "all" for all there are
+    lab.py [--out DIR] SCENARIO...      names or files; "all", or "faint": those
+                                        of faults that hardly are any
     lab.py --replay DIR [SCENARIO...]   judges recordings instead of playing
                                         (--without head_b: and no network)
 
@@ -29,6 +30,7 @@ from recording import LABELS, Recorder, Recording
 HERE = pathlib.Path(__file__).resolve().parent
 SCENARIOS = HERE / "scenarios"
 AFTER = 60.0  # seconds for alerts to end after the last repair
+FAINT = "faint"  # what scenarios' names begin with that are not of "all"
 SETTLE = 5.0  # quiet seconds that end a run
 
 
@@ -184,7 +186,10 @@ def summary(all_figures):
 def choose(names, directory, ending):
     for name in names:
         if name == "all":
-            yield from sorted(directory.glob(f"*{ending}"))
+            yield from sorted(path for path in directory.glob(f"*{ending}")
+                              if not path.name.startswith(FAINT))
+        elif name == FAINT:
+            yield from sorted(directory.glob(f"{FAINT}*{ending}"))
         else:
             path = pathlib.Path(name)
             yield path if path.exists() else directory / f"{name}{ending}"
