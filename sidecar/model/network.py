@@ -4,16 +4,25 @@ One set of weights serves every column, so F is free; what a column measures
 (its kind) is told to the first layer where it is known. The columns of a
 series meet once, by maximum and mean over those observed: a latency that
 rises with the number in flight is another thing than one that rises alone.
+
+Whether a row sticks out is told without knowing other days: a spike that comes
+every midnight sticks out of the night each time. Whether it is news takes all
+that is known. So of each layer the first channels see the first of the layer
+before alone, down to the inputs that a column has of its own; what they tell
+is head A, and head B hears them too.
 """
 from typing import Final, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from causal import CANDIDATES, FACTS, INPUTS
+from causal import CANDIDATES, FACTS, INPUTS, Statistics
 
 HIDDEN = 32          # of a column
 JOINT = 24           # what a column says to the others
+OWN = Statistics.OWN # inputs that know nothing of other days...
+OWN_HIDDEN = 20      # ...and channels that hear of no others
+OWN_JOINT = 16
 BAND = 20
 
 
@@ -55,6 +64,13 @@ def softplus(a: Tensor) -> Tensor:
     return a.clamp(max=30.).exp().log1p()
 
 
+def apart(narrow: int, wide: int, own_narrow: int, own_wide: int) -> Tensor:
+    """A mask of weights [narrow, wide]: the first channels see the first."""
+    mask = torch.ones(narrow, wide)
+    mask[:own_narrow, own_wide:] = 0.
+    return mask
+
+
 class Network(nn.Module):
     HIDDEN: Final[int] = HIDDEN
     JOINT: Final[int] = JOINT
@@ -78,6 +94,14 @@ class Network(nn.Module):
                                  * (.5 / JOINT) ** .5)
         self.meet_bias = nn.Parameter(torch.zeros(JOINT, 1))
         self.joint = nn.Parameter(torch.zeros(2, JOINT))
+        self.register_buffer('first_sees', apart(
+            HIDDEN, len(INPUTS), OWN_HIDDEN, OWN))
+        self.register_buffer('second_sees', apart(
+            JOINT, HIDDEN, OWN_JOINT, OWN_HIDDEN))
+        self.register_buffer('out_sees', apart(3, JOINT, 2, OWN_JOINT))
+        self.register_buffer('meet_sees', apart(
+            JOINT, JOINT, OWN_JOINT, OWN_JOINT).repeat(1, 2))
+        self.register_buffer('joint_sees', apart(2, JOINT, 1, OWN_JOINT))
         self.band_first = nn.Parameter(torch.randn(BAND, len(FACTS))
                                        * (1. / len(FACTS)) ** .5)
         self.band_bias = nn.Parameter(torch.zeros(BAND, 1))
@@ -92,15 +116,17 @@ class Network(nn.Module):
         -> of columns [3,F,B] (meaningless where not seen), joint [2,B]"""
         C, F, B = inputs.shape
         kind = self.known if F == self.kinds else self.unknown
-        h = layer(self.first, kind, grid(inputs.view(C, F * B), exact), exact)
-        h = layer(self.second, self.second_bias, h, exact)
-        out = (last(self.out, h, exact) + self.out_bias).view(3, F, B)
+        h = layer(self.first * self.first_sees, kind,
+                  grid(inputs.view(C, F * B), exact), exact)
+        h = layer(self.second * self.second_sees, self.second_bias, h, exact)
+        out = last(self.out * self.out_sees, h, exact) + self.out_bias
+        out = out.view(3, F, B)
         h = h.view(self.JOINT, F, B) * seen
         mean = h.sum(1) / seen.sum(0).clamp(min=1.)
         pooled = torch.cat([h.amax(1), mean.round() if exact else mean])
-        h = layer(self.meet, self.meet_bias, pooled, exact)
+        h = layer(self.meet * self.meet_sees, self.meet_bias, pooled, exact)
         hurt = (out[1:] - (1. - seen) * 50.).amax(1)
-        return out, hurt + last(self.joint, h, exact)
+        return out, hurt + last(self.joint * self.joint_sees, h, exact)
 
     def band(self, facts: Tensor, candidates: Tensor, scale: Tensor,
              exact: bool) -> Tuple[Tensor, Tensor, Tensor]:
