@@ -102,7 +102,6 @@ void alarm_save(const struct alarm *alarm, struct buf *to)
     buf_put_u32(to, alarm->lasted);
     buf_put_u32(to, alarm->run);
     buf_put_u64(to, alarm->since);
-    buf_put_f32(to, alarm->before);
     buf_put_f32(to, alarm->spent);
     buf_put_f32(to, alarm->owed);
 }
@@ -119,7 +118,6 @@ void alarm_restore(struct alarm *alarm, struct cursor *from)
     alarm->lasted = cursor_u32(from);
     alarm->run = cursor_u32(from);
     alarm->since = cursor_u64(from);
-    alarm->before = cursor_f32(from);
     alarm->spent = cursor_f32(from);
     alarm->owed = cursor_f32(from);
 }

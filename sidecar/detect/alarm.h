@@ -20,7 +20,6 @@ struct alarm {
     uint32_t lasted;  /* ticks in alarm */
     uint32_t run;     /* ticks of harm, before and in the alarm */
     uint64_t since;   /* us: the tick in which the harm began */
-    float before;     /* the evidence of the tick before */
     float spent;      /* what its alarms so far have raised the bar by */
     float owed; /* logarithm: how much more often than that it may begin */
 };

@@ -11,9 +11,7 @@
  * file: then a row has to be rarer than the budget allows, and to stick out as
  * far as budget.h says. Each statistic is calibrated by a tail of its own
  * (tail.h) to a rate of false alarms, which is compared with the user's budget
- * spread over all series and ticks. The harm of two ticks in a row (the lesser
- * of them) is one statistic, that of a single tick another; the second has to
- * be much rarer, and then needs no second tick.
+ * spread over all series and ticks. Those of harm are harm.h's.
  *
  * What must stay true: a series in alarm teaches neither its tails (but those
  * of a file, see learn_row()) nor the baselines of the features that are wrong;
@@ -28,6 +26,7 @@
 #include "alarm.h"
 #include "budget.h"
 #include "evidence.h"
+#include "harm.h"
 #include "incident.h"
 #include "score.h"
 #include "tail.h"
@@ -36,7 +35,6 @@
 #define HOUR 3600e6
 #define ACCEPT 1.0        /* hours after which a new level is normal... */
 #define ACCEPT_FAILING 24 /* ...and that many errors are */
-#define SUDDEN 0.1        /* of the budget's rate, for a single tick */
 #define CAPPED 0.05       /* of the blocks teach the tail less than they are */
 #define BLOCK 0.5         /* of the ticks between two alarms, at most... */
 #define CLEAR 0.125       /* ...and of those that end one */
@@ -44,12 +42,11 @@
 /* Priors of block maxima, from series of synthetic traffic. */
 static const struct tail_options tail_row = {0, 1.0, 0.7, 0.2, 0};
 static const struct tail_options tail_news = {0, 0.4, 0.25, 0.05, 0};
-static const struct tail_options tail_pair = {0, 3.0, 1.2, 1.0, 0};
-static const struct tail_options tail_tick = {0, 5.0, 1.5, 1.0, 0};
 
 struct subject {
     struct incident incident;
     struct watch watch;
+    struct harm_past past;
     struct alarm alarm;
 };
 
@@ -60,7 +57,8 @@ struct detect {
     struct subject *subjects;
     struct verdict *verdicts;
     uint8_t *used;
-    struct tail *row, *news, *pair, *tick;
+    struct tail *row, *news;
+    struct harm *harm;
     unsigned block; /* ticks, of the tails */
 };
 
@@ -74,9 +72,9 @@ struct trial {
     double sticks_out;
     struct incident_score news;
     struct sight sight;
-    double strength, pair; /* of this tick, of the last two */
-    double single;         /* rate of `strength`, made dearer */
-    double chance;         /* rate of false alarms as strong as these */
+    double model;  /* nats that it adds to the harm */
+    double chance; /* rate of false alarms as strong as this */
+    double single; /* of this tick alone, made dearer */
 };
 
 static struct tail *make_tail(const struct detect *detect,
@@ -102,8 +100,7 @@ static int make_tables(struct detect *detect, struct err *err)
     }
     if ((detect->row = make_tail(detect, &tail_row, err)) == NULL ||
         (detect->news = make_tail(detect, &tail_news, err)) == NULL ||
-        (detect->pair = make_tail(detect, &tail_pair, err)) == NULL ||
-        (detect->tick = make_tail(detect, &tail_tick, err)) == NULL) {
+        (detect->harm = harm_create(max, detect->block, err)) == NULL) {
         return -1;
     }
     return 0;
@@ -146,8 +143,7 @@ void detect_destroy(struct detect *detect)
     }
     tail_destroy(detect->row);
     tail_destroy(detect->news);
-    tail_destroy(detect->pair);
-    tail_destroy(detect->tick);
+    harm_destroy(detect->harm);
     free(detect->subjects);
     free(detect->verdicts);
     free(detect->used);
@@ -163,8 +159,7 @@ static void begin_subject(struct detect *detect, uint32_t slot)
     alarm_init(&subject->alarm);
     tail_reset(detect->row, slot);
     tail_reset(detect->news, slot);
-    tail_reset(detect->pair, slot);
-    tail_reset(detect->tick, slot);
+    harm_reset(detect->harm, slot, &subject->past);
     detect->used[slot] = 1;
 }
 
@@ -229,38 +224,9 @@ static void hear_evidence(struct detect *detect, struct trial *trial)
 
     trial->sticks_out = sticks_out(detect->options.without, &evidence);
     trial->news = incident_step(&subject->incident, &news);
-    if (!trial->known) {
-        trial->strength = trial->pair = trial->sticks_out;
-        trial->chance = tail_rate(detect->row, trial->slot, trial->pair);
-        return;
-    }
-    trial->strength = (detect->options.without & DETECT_HEAD_B) != 0
-                          ? 0
-                          : model_nats(evidence.begins);
-}
-
-/* Learning takes the loudest column, so that a bar is known before something
- * that matters comes; judging takes the harmful one. */
-static void learn_harm(struct detect *detect, struct trial *trial)
-{
-    struct alarm *alarm = &detect->subjects[trial->slot].alarm;
-    double model = trial->strength, loud = trial->sight.loudest + model;
-    double quieter = fmin(loud, (double)alarm->before);
-    double thrift = trial->rate * alarm_thrift(alarm);
-
-    trial->strength = trial->sight.nats + model;
-    trial->pair = fmin(trial->strength, (double)alarm->before);
-    trial->chance = tail_rate(detect->pair, trial->slot, trial->pair);
-    trial->single =
-        tail_rate(detect->tick, trial->slot, trial->strength) / SUDDEN;
-    trial->chance = fmin(trial->chance, trial->single);
-    if (!alarm->on && trial->sight.observed) {
-        tail_learn(detect->pair, trial->slot, quieter,
-                   tail_value(detect->pair, trial->slot, thrift));
-        tail_learn(detect->tick, trial->slot, loud,
-                   tail_value(detect->tick, trial->slot, thrift * SUDDEN));
-    }
-    alarm->before = (float)loud;
+    trial->model = (detect->options.without & DETECT_HEAD_B) != 0
+                       ? 0
+                       : model_nats(evidence.begins);
 }
 
 static void hear_harm(struct detect *detect, struct trial *trial)
@@ -271,10 +237,20 @@ static void hear_harm(struct detect *detect, struct trial *trial)
         .tick = detect->options.tick,
     };
     uint32_t frozen = subject->alarm.on ? subject->alarm.columns : 0;
+    struct harm_trial judged = {
+        .sight = &trial->sight,
+        .model = trial->model,
+        .rate = trial->rate * alarm_thrift(&subject->alarm),
+    };
+    struct harm_finding found;
 
     watch_look(&subject->watch, &options, trial->scored->batch, trial->index,
                frozen, &trial->sight);
-    learn_harm(detect, trial);
+    judged.learn = !subject->alarm.on && trial->sight.observed;
+    found = harm_judge(detect->harm, trial->slot, &subject->past, &judged);
+    trial->sight.column = found.column;
+    trial->chance = found.chance;
+    trial->single = found.single;
 }
 
 /* Of a file nothing is known but how far each column is from its band. */
@@ -308,6 +284,7 @@ static void hear_columns(struct detect *detect, struct trial *trial)
     double least = budget_least(detect->options.false_alarms_per_day);
 
     *sight = (struct sight){.column = farthest_column(trial)};
+    trial->chance = tail_rate(detect->row, trial->slot, trial->sticks_out);
     sight->observed = !isnan(trial->sticks_out);
     sight->harmful = sight->observed && trial->sticks_out >= fmax(bar, least);
     trial->counted = sight->observed && bar > least;
@@ -503,14 +480,13 @@ void detect_batch(struct detect *detect, const struct scored_batch *scored)
     out.count = batch->count;
     tail_fit(detect->row);
     tail_fit(detect->news);
-    tail_fit(detect->pair);
-    tail_fit(detect->tick);
+    harm_fit(detect->harm);
     detect->sink.verdicts(detect->sink.ctx, &out);
 }
 
 /* ------------------------------------------------------------- checkpoint */
 
-#define FORMAT 4
+#define FORMAT 5
 
 void detect_save(const struct detect *detect, struct buf *to)
 {
@@ -525,13 +501,13 @@ void detect_save(const struct detect *detect, struct buf *to)
         if (detect->used[i]) {
             incident_save(&detect->subjects[i].incident, to);
             watch_save(&detect->subjects[i].watch, to);
+            harm_past_save(&detect->subjects[i].past, to);
             alarm_save(&detect->subjects[i].alarm, to);
         }
     }
     tail_save(detect->row, detect->used, to);
     tail_save(detect->news, detect->used, to);
-    tail_save(detect->pair, detect->used, to);
-    tail_save(detect->tick, detect->used, to);
+    harm_save(detect->harm, detect->used, to);
 }
 
 static int restore_used(struct detect *detect, struct cursor *from,
@@ -568,13 +544,13 @@ int detect_restore(struct detect *detect, struct cursor *from, struct err *err)
             begin_subject(detect, i);
             incident_restore(&detect->subjects[i].incident, from);
             watch_restore(&detect->subjects[i].watch, from);
+            harm_past_restore(&detect->subjects[i].past, from);
             alarm_restore(&detect->subjects[i].alarm, from);
         }
     }
     if (tail_restore(detect->row, detect->used, from, err) != 0 ||
         tail_restore(detect->news, detect->used, from, err) != 0 ||
-        tail_restore(detect->pair, detect->used, from, err) != 0 ||
-        tail_restore(detect->tick, detect->used, from, err) != 0) {
+        harm_restore(detect->harm, detect->used, from, err) != 0) {
         return -1;
     }
     if (from->failed) {

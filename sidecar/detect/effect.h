@@ -43,11 +43,23 @@ enum effect_style { EFFECT_SHARE, EFFECT_LEVEL, EFFECT_STREAM, EFFECT_IGNORE };
     X(RETRIES, SHARE, 0.05, 1.5, 0.005, 0)                                     \
     X(CACHE_HITS, SHARE, 0.20, 1.3, 0.02, 0)
 
+/* What is counted follows the statistics of counting whatever else happens;
+ * what is measured does not. So they are compared with noise of their own. */
+enum effect_family { EFFECT_COUNTED, EFFECT_MEASURED, EFFECT_FAMILIES };
+
 struct effect {
     enum effect_style style;
     double add, times, floor, spread;
 };
 
 extern const struct effect effect_table[FEATURE_COUNT];
+
+static inline enum effect_family effect_family_of(enum feature feature)
+{
+    enum effect_style style = effect_table[feature].style;
+
+    return style == EFFECT_SHARE || style == EFFECT_STREAM ? EFFECT_COUNTED
+                                                           : EFFECT_MEASURED;
+}
 
 #endif

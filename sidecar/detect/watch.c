@@ -34,18 +34,19 @@ void watch_init(struct watch *watch)
 /* Attempts without an answer count as errors too: say the narrower. */
 static void narrow(struct sight *sight, const struct feature_batch *batch)
 {
+    struct voice *voice = &sight->voices[EFFECT_COUNTED];
     unsigned i;
 
-    if (sight->column == WATCH_NONE ||
-        batch->columns[sight->column] != FEATURE_ERRORS) {
+    if (voice->column == WATCH_NONE ||
+        batch->columns[voice->column] != FEATURE_ERRORS) {
         return;
     }
     for (i = 0; i < batch->column_count; i++) {
         const struct finding *found = &sight->findings[i];
 
         if (batch->columns[i] == FEATURE_LOCAL_ERRORS && found->harmful &&
-            (double)found->nats >= NARROW * sight->nats) {
-            sight->column = i;
+            (double)found->nats >= NARROW * voice->nats) {
+            voice->column = i;
         }
     }
 }
@@ -109,21 +110,22 @@ static void count_requests(struct watch *watch,
     }
 }
 
-static void consider(struct sight *sight, uint32_t column)
+static void consider(struct sight *sight, uint32_t column, enum feature feature)
 {
     const struct finding *found = &sight->findings[column];
+    struct voice *voice = &sight->voices[effect_family_of(feature)];
     double nats = (double)found->nats;
 
-    sight->loudest = fmax(sight->loudest, nats);
+    voice->loudest = fmax(voice->loudest, nats);
     sight->now |= found->now ? 1u << column : 0;
     if (!found->harmful || nats < CERTAIN) {
         return;
     }
     sight->harming |= 1u << column;
     sight->harmful = true;
-    if (nats > sight->nats) {
-        sight->nats = nats;
-        sight->column = column;
+    if (nats > voice->nats) {
+        voice->nats = nats;
+        voice->column = column;
     }
 }
 
@@ -164,6 +166,9 @@ void watch_look(struct watch *watch, const struct watch_options *options,
     unsigned i;
 
     *sight = (struct sight){.column = WATCH_NONE};
+    for (i = 0; i < EFFECT_FAMILIES; i++) {
+        sight->voices[i].column = WATCH_NONE;
+    }
     count_requests(watch, options, a);
     busy = is_busy(watch, options);
     for (i = 0; i < batch->column_count; i++) {
@@ -185,7 +190,9 @@ void watch_look(struct watch *watch, const struct watch_options *options,
             sight->findings[i].harmful = sight->findings[i].now = false;
             sight->findings[i].nats = 0;
         }
-        consider(sight, i);
+        if (feature < FEATURE_COUNT) {
+            consider(sight, i, feature);
+        }
     }
     narrow(sight, batch);
 }

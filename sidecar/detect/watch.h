@@ -1,6 +1,6 @@
 /*
  * One series under watch: the baselines of its features, how busy it is, and
- * which feature speaks most against "as usual" in this tick.
+ * which feature of each family speaks most against "as usual" in this tick.
  */
 #ifndef TOCSIN_WATCH_H
 #define TOCSIN_WATCH_H
@@ -23,15 +23,21 @@ struct watch_options {
     uint64_t tick; /* us */
 };
 
+/* What the features of one family say. */
+struct voice {
+    double nats;     /* of the harmful column that tells most, or 0 */
+    double loudest;  /* of any column, whether it matters or not */
+    uint32_t column; /* of `nats`; WATCH_NONE if none */
+};
+
 /* What one tick says. */
 struct sight {
     bool observed;    /* anything at all */
-    bool harmful;     /* nats of `column` are of a change that matters */
-    double nats;      /* of the harmful column that tells most, or 0 */
-    double loudest;   /* of any column, whether it matters or not */
-    uint32_t column;  /* of `nats`; WATCH_NONE if none */
+    bool harmful;     /* some column tells of a change that matters */
+    uint32_t column;  /* to be told; WATCH_NONE if none */
     uint32_t harming; /* mask of columns that do harm */
     uint32_t now;     /* mask of those that matter by this tick alone */
+    struct voice voices[EFFECT_FAMILIES];
     struct finding findings[FEATURES_COLUMNS_MAX];
 };
 
