@@ -59,15 +59,6 @@ ngx_http_tocsin_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
-        if (ngx_strncmp(value[i].data, "sentinel://", 11) == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" in \"tocsin_redis\": Sentinel "
-                               "is not supported by this version, it may be "
-                               "\"redis://HOST[:PORT][/DB]\" or "
-                               "\"unix:/PATH\"", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
         server = ngx_array_push(&tcf->servers);
         if (server == NULL) {
             return NGX_CONF_ERROR;
@@ -106,7 +97,12 @@ ngx_http_tocsin_redis_tls(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
 
     for (i = 0; i < tcf->servers.nelts; i++) {
 
-        if (on && server[i].name.len == 0) {
+        if (on && server[i].master.len && tcf->tls_name.len == 0) {
+            return "has \"tls=on\" and sentinels, which tell addresses: "
+                   "\"tls_name=\" must give the name in all certificates";
+        }
+
+        if (on && server[i].master.len == 0 && server[i].name.len == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"tls=on\" in \"tocsin_redis\" beside \"%V\", "
                                "there is no TLS over a unix socket",

@@ -44,6 +44,7 @@ typedef struct {
     ngx_uint_t               db;
     ngx_uint_t               tls;
     ngx_str_t                name;         /* what a certificate has to bear */
+    ngx_str_t                master;       /* addrs are of sentinels */
 } ngx_tocsin_server_t;
 
 
@@ -89,8 +90,9 @@ typedef struct {
 
 
 /*
- * Parses redis://HOST[:PORT][/DB], rediss://... or unix:/PATH[?db=DB] and
- * resolves the name; what is wrong is logged, with what is legal.
+ * Parses redis://HOST[:PORT][/DB], rediss://..., unix:/PATH[?db=DB] or
+ * sentinel://MASTER@HOST[:PORT][,...][/DB] and resolves names; what is wrong is
+ * logged, with what is legal.
  */
 char *ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
     ngx_tocsin_server_t *server);

@@ -19,13 +19,16 @@ ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
 {
     ngx_int_t               rc;
     ngx_atomic_t           *counter;
+    ngx_addr_t             *addr;
     ngx_connection_t       *c;
     ngx_tocsin_endpoint_t  *ep;
 
     static ngx_atomic_t     numbers;
 
     ep = &link->endpoints[link->endpoint];
+    addr = ngx_tocsin_link_addr(link);
 
+    link->asking = (ep->server->master.len && !link->known);
     link->started = ngx_current_msec;
     link->state = NGX_TOCSIN_LINK_CONNECTING;
     link->out_pos = link->out;
@@ -40,9 +43,9 @@ ngx_tocsin_link_connect(ngx_tocsin_link_t *link)
 
     ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
 
-    link->peer.sockaddr = ep->addr->sockaddr;
-    link->peer.socklen = ep->addr->socklen;
-    link->peer.name = &ep->addr->name;
+    link->peer.sockaddr = addr->sockaddr;
+    link->peer.socklen = addr->socklen;
+    link->peer.name = &addr->name;
     link->peer.get = ngx_event_get_peer;
     link->peer.log = &link->quiet;
     link->peer.log_error = NGX_ERROR_INFO;
@@ -133,6 +136,11 @@ ngx_tocsin_link_greet(ngx_tocsin_link_t *link)
     struct tocsin_span      user, password;
     ngx_tocsin_conf_t      *tcf;
     ngx_tocsin_endpoint_t  *ep;
+
+    if (link->asking) {
+        ngx_tocsin_sentinel_ask(link);
+        return;
+    }
 
     tcf = link->tcf;
     ep = &link->endpoints[link->endpoint];

@@ -9,8 +9,8 @@
 
 
 /*
- * shared by ngx_tocsin_connect.c, ngx_tocsin_tls.c, ngx_tocsin_redis.c and
- * ngx_tocsin_reply.c
+ * shared by ngx_tocsin_connect.c, ngx_tocsin_tls.c, ngx_tocsin_sentinel.c,
+ * ngx_tocsin_redis.c and ngx_tocsin_reply.c
  */
 
 
@@ -57,6 +57,10 @@ struct ngx_tocsin_link_s {
     ngx_uint_t                        nendpoints;
     ngx_uint_t                        endpoint;
     ngx_uint_t                        failures;   /* since it served */
+    ngx_addr_t                        master;     /* as a sentinel told it */
+    ngx_sockaddr_t                    master_sockaddr;
+    u_char                            master_name[NGX_SOCKADDR_STRLEN];
+    ngx_uint_t                        told;       /* parts of it */
 
     ngx_tocsin_link_state_e           state;
     ngx_peer_connection_t             peer;
@@ -82,7 +86,16 @@ struct ngx_tocsin_link_s {
     unsigned                          failed:1;   /* to be closed after it */
     unsigned                          served:1;   /* gave a good reply */
     unsigned                          general:1;  /* the reader has a part */
+    unsigned                          asking:1;   /* this is a sentinel */
+    unsigned                          known:1;    /* the master is */
 };
+
+
+/* whom it is connected to, or is about to be */
+
+#define ngx_tocsin_link_addr(link)                                            \
+    ((link)->known ? &(link)->master                                          \
+                   : (link)->endpoints[(link)->endpoint].addr)
 
 
 /*
@@ -110,6 +123,12 @@ ngx_int_t ngx_tocsin_link_test(ngx_connection_t *c);
 /* ngx_tocsin_tls.c */
 void ngx_tocsin_tls_start(ngx_tocsin_link_t *link);
 void ngx_tocsin_tls_close(ngx_connection_t *c);
+
+/* ngx_tocsin_sentinel.c */
+void ngx_tocsin_sentinel_ask(ngx_tocsin_link_t *link);
+void ngx_tocsin_sentinel_string(ngx_tocsin_link_t *link, ngx_uint_t depth,
+    u_char *p, size_t len);
+void ngx_tocsin_sentinel_told(ngx_tocsin_link_t *link);
 
 /* ngx_tocsin_redis.c */
 void ngx_tocsin_link_read_handler(ngx_event_t *rev);

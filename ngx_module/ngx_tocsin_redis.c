@@ -178,7 +178,8 @@ ngx_tocsin_link_good(ngx_tocsin_link_t *link)
 
     if (ep->trouble[0] || link->trouble[0]) {
         ngx_log_error(NGX_LOG_NOTICE, link->log, 0,
-                      "tocsin: redis %V serves again", &ep->addr->name);
+                      "tocsin: redis %V serves again",
+                      &ngx_tocsin_link_addr(link)->name);
 
         ep->trouble[0] = '\0';
         link->trouble[0] = '\0';
@@ -228,11 +229,11 @@ ngx_tocsin_link_fail(ngx_tocsin_link_t *link, ngx_uint_t level,
         ep->error |= (level == NGX_LOG_ERR);
 
         ngx_log_error(level, link->log, 0, "tocsin: redis %V: %s",
-                      &ep->addr->name, text);
+                      &ngx_tocsin_link_addr(link)->name, text);
     }
 
     ngx_snprintf((u_char *) link->trouble, NGX_TOCSIN_TROUBLE, "%V: %s%Z",
-                 &ep->addr->name, text);
+                 &ngx_tocsin_link_addr(link)->name, text);
     link->trouble[NGX_TOCSIN_TROUBLE - 1] = '\0';
 
     if (!link->reading) {
@@ -273,6 +274,21 @@ ngx_tocsin_link_retry(ngx_tocsin_link_t *link)
     ngx_uint_t  round;
 
     ngx_tocsin_link_close(link);
+
+    if (link->asking && link->known) {
+        /* the sentinel has told where the master is */
+        link->asking = 0;
+        link->started = ngx_current_msec;
+
+        if (link->timer.timer_set) {
+            ngx_del_timer(&link->timer);
+        }
+
+        ngx_add_timer(&link->timer, 1);
+        return;
+    }
+
+    link->known = 0;
 
     if (link->served) {
         /* begin again with the first, maybe with this one */

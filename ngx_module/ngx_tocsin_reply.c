@@ -209,7 +209,14 @@ static void
 ngx_tocsin_reply_end(ngx_tocsin_link_t *link)
 {
     if (link->greetings) {
-        if (!link->failed && --link->greetings == 0) {
+        if (link->failed || --link->greetings) {
+            return;
+        }
+
+        if (link->asking) {
+            ngx_tocsin_sentinel_told(link);
+
+        } else {
             ngx_tocsin_link_greeted(link);
         }
 
@@ -257,6 +264,9 @@ ngx_tocsin_reply_string(const redisReadTask *task, char *p, size_t len)
 
     if (task->type == REDIS_REPLY_ERROR) {
         ngx_tocsin_reply_error(link, depth, (u_char *) p, len);
+
+    } else if (link->asking) {
+        ngx_tocsin_sentinel_string(link, depth, (u_char *) p, len);
 
     } else if (link->greetings == 0 && link->commands) {
         if (depth == 0) {

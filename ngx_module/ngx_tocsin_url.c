@@ -7,12 +7,15 @@
 #include "ngx_tocsin.h"
 
 
-#define NGX_TOCSIN_PORT    6379
-#define NGX_TOCSIN_DB_MAX  1000000
+#define NGX_TOCSIN_PORT           6379
+#define NGX_TOCSIN_SENTINEL_PORT  26379
+#define NGX_TOCSIN_DB_MAX         1000000
 
 
 static char *ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url,
     size_t scheme, ngx_tocsin_server_t *server);
+static char *ngx_tocsin_parse_sentinel(ngx_conf_t *cf, ngx_str_t *url,
+    ngx_tocsin_server_t *server);
 static char *ngx_tocsin_server_name(ngx_conf_t *cf, ngx_url_t *u,
     ngx_tocsin_server_t *server);
 static char *ngx_tocsin_parse_unix(ngx_conf_t *cf, ngx_str_t *url,
@@ -44,6 +47,12 @@ ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
         return ngx_tocsin_parse_tcp(cf, url, 9, server);
     }
 
+    if (url->len > 11
+        && ngx_strncasecmp(url->data, (u_char *) "sentinel://", 11) == 0)
+    {
+        return ngx_tocsin_parse_sentinel(cf, url, server);
+    }
+
     if (url->len > 5 && ngx_strncasecmp(url->data, (u_char *) "unix:", 5)
                         == 0)
     {
@@ -53,7 +62,8 @@ ngx_tocsin_parse_url(ngx_conf_t *cf, ngx_str_t *url,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid URL \"%V\" of redis, it may be "
                        "\"redis://HOST[:PORT][/DB]\", "
-                       "\"rediss://HOST[:PORT][/DB]\" (by TLS) or "
+                       "\"rediss://HOST[:PORT][/DB]\" (by TLS), "
+                       "\"sentinel://MASTER@HOST[:PORT][,...][/DB]\" or "
                        "\"unix:/PATH[?db=DB]\"", url);
 
     return NGX_CONF_ERROR;
@@ -101,6 +111,65 @@ ngx_tocsin_parse_tcp(ngx_conf_t *cf, ngx_str_t *url, size_t scheme,
     }
 
     return ngx_tocsin_server_name(cf, &u, server);
+}
+
+
+/* sentinel://MASTER@HOST[:PORT],HOST[:PORT]/DB */
+
+static char *
+ngx_tocsin_parse_sentinel(ngx_conf_t *cf, ngx_str_t *url,
+    ngx_tocsin_server_t *server)
+{
+    u_char     *p, *end, *comma, *last;
+    ngx_url_t   u;
+
+    p = url->data + 11;
+    last = url->data + url->len;
+    end = ngx_strlchr(p, last, '@');
+
+    if (end == NULL || end == p) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no name of a master in \"%V\", it may be "
+                           "\"sentinel://MASTER@HOST[:PORT][,...][/DB]\"",
+                           url);
+        return NGX_CONF_ERROR;
+    }
+
+    server->master.data = p;
+    server->master.len = end - p;
+
+    p = end + 1;
+    end = ngx_strlchr(p, last, '/');
+
+    if (end == NULL) {
+        end = last;
+
+    } else if (end + 1 != last
+               && ngx_tocsin_parse_db(cf, url, end + 1, server) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    for ( ;; ) {
+
+        comma = ngx_strlchr(p, end, ',');
+
+        ngx_memzero(&u, sizeof(ngx_url_t));
+
+        u.url.data = p;
+        u.url.len = (comma ? comma : end) - p;
+        u.default_port = NGX_TOCSIN_SENTINEL_PORT;
+
+        if (ngx_tocsin_resolve(cf, &u, server) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (comma == NULL) {
+            return NGX_CONF_OK;
+        }
+
+        p = comma + 1;
+    }
 }
 
 
@@ -188,9 +257,13 @@ ngx_tocsin_parse_db(ngx_conf_t *cf, ngx_str_t *url, u_char *p,
 }
 
 
+/* more addresses of the server */
+
 static char *
 ngx_tocsin_resolve(ngx_conf_t *cf, ngx_url_t *u, ngx_tocsin_server_t *server)
 {
+    ngx_addr_t  *addrs;
+
     if (ngx_parse_url(cf->pool, u) != NGX_OK || u->naddrs == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%s in URL \"%V\" of redis",
@@ -198,8 +271,21 @@ ngx_tocsin_resolve(ngx_conf_t *cf, ngx_url_t *u, ngx_tocsin_server_t *server)
         return NGX_CONF_ERROR;
     }
 
-    server->addrs = u->addrs;
-    server->naddrs = u->naddrs;
+    addrs = ngx_palloc(cf->pool,
+                       (server->naddrs + u->naddrs) * sizeof(ngx_addr_t));
+    if (addrs == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (server->naddrs) {
+        ngx_memcpy(addrs, server->addrs, server->naddrs * sizeof(ngx_addr_t));
+    }
+
+    ngx_memcpy(addrs + server->naddrs, u->addrs,
+               u->naddrs * sizeof(ngx_addr_t));
+
+    server->addrs = addrs;
+    server->naddrs += u->naddrs;
 
     return NGX_CONF_OK;
 }

@@ -76,6 +76,17 @@ void ngx_tocsin_link_greeted(ngx_tocsin_link_t *link)
     link->state = NGX_TOCSIN_LINK_READY;
 }
 
+void ngx_tocsin_sentinel_string(ngx_tocsin_link_t *link, ngx_uint_t depth,
+                                u_char *p, size_t len)
+{
+    (void)link, (void)depth, (void)p, (void)len;
+}
+
+void ngx_tocsin_sentinel_told(ngx_tocsin_link_t *link)
+{
+    (void)link;
+}
+
 void ngx_tocsin_link_good(ngx_tocsin_link_t *link)
 {
     link->served = 1;

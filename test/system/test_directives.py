@@ -29,6 +29,8 @@ GOOD = [
     "tocsin_redis redis://127.0.0.1:6380/3 redis://127.0.0.1:6381/3;"
     " tocsin on; server { listen @port@; }",
     "tocsin_redis redis://[::1]:6379; tocsin on; server { listen @port@; }",
+    "tocsin_redis sentinel://m@127.0.0.1:26379,[::1],localhost/2; tocsin on;"
+    "server { listen @port@; }",
     "tocsin_redis rediss://[::1]/2 rediss://localhost:6380; tocsin on;"
     "server { listen @port@; }",
     "tocsin_redis redis://127.0.0.1:6380 tls=on tls_name=a.b; tocsin on;"
@@ -87,8 +89,11 @@ BAD = [
     ("tocsin_redis redis://127.0.0.1:99999;", "port|URL"),
     ("tocsin_redis redis://127.0.0.1/x;", "database|db|DB"),
     ("tocsin_redis rediss://127.0.0.1:99999;", "port|URL"),
-    ("tocsin_redis sentinel://mymaster@127.0.0.1;",
-     "Sentinel is not supported"),
+    ("tocsin_redis sentinel://127.0.0.1:26379;", "no name of a master"),
+    ("tocsin_redis sentinel://@127.0.0.1;", "no name of a master"),
+    ("tocsin_redis sentinel://m@127.0.0.1,;", "in URL"),
+    ("tocsin_redis sentinel://m@127.0.0.1/x;", "invalid database"),
+    ("tocsin_redis sentinel://m@127.0.0.1 tls=on;", '"tls_name=" must give'),
     ("tocsin_redis redis://127.0.0.1 tls=maybe;", '"tls=on"'),
     ("tocsin_redis redis://127.0.0.1 ca=/etc/ca.pem;",
      'without "tls=on" or a URL that begins with "rediss://"'),
