@@ -429,9 +429,7 @@ void pipeline_board(struct pipeline *pipeline, struct tocsin_board *board)
     board->ts = clock_now();
     board->tick = series->tick;
     board->tick_length = pipeline->config.series_tick;
-    board->lag = in->newest_ms > in->processed_ms
-                     ? (in->newest_ms - in->processed_ms) * 1000
-                     : 0;
+    board->lag = intake_lag(in) * 1000;
     board->version = TOCSIN_SPAN(TOCSIN_VERSION);
     board->model = tocsin_span_str(model_describe(model)->version);
     board->model_ts = pipeline->serving.since;

@@ -339,8 +339,7 @@ static void flush(struct run *run)
 static void tell_systemd(struct run *run)
 {
     const struct intake_stats *in = pipeline_intake(run->pipeline);
-    uint64_t lag =
-        in->newest_ms > in->processed_ms ? in->newest_ms - in->processed_ms : 0;
+    uint64_t lag = intake_lag(in);
 
     sd_notifyf(
         0,

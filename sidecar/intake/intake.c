@@ -155,6 +155,13 @@ const struct intake_stats *intake_stats(const struct intake *intake)
     return &intake->stats;
 }
 
+uint64_t intake_lag(const struct intake_stats *stats)
+{
+    return stats->processed_ms != 0 && stats->newest_ms > stats->processed_ms
+               ? stats->newest_ms - stats->processed_ms
+               : 0;
+}
+
 /* ------------------------------------------------------------- connection */
 
 static void disconnect(struct intake *intake)

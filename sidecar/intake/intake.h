@@ -57,6 +57,10 @@ bool intake_caught_up(const struct intake *intake);
 
 const struct intake_stats *intake_stats(const struct intake *intake);
 
+/* Time in ms between the newest entry and the last one processed. None before
+ * the first: there is nothing to count from. */
+uint64_t intake_lag(const struct intake_stats *stats);
+
 /* Stream offsets, and the last seq of every producer. */
 void intake_save(const struct intake *intake, struct buf *to);
 int intake_restore(struct intake *intake, struct cursor *from, struct err *err);
