@@ -322,7 +322,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard test/bench/*.c)))
 
 bench:                      ## print cost per request, rates, memory
 	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_BENCH)
-	+@$(SUBMAKE) all $(BENCH_BIN)
+	+@$(SUBMAKE) all $(BENCH_BIN) $(SOAK_BIN)
 	@$(SYSTEM_ENV) $(PYTHON) test/bench/bench.py $(BENCH)
 
 bench-detect:               ## accuracy, beside others: LAB=DIR NAB=DIR CLOUD=DIR TRAIN=ROWS

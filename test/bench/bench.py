@@ -2,6 +2,7 @@
 """make bench: what Tocsin costs, side by side, against what was aimed at.
 
     bench.py [requests] [redis] [faults] [scoring] [training]   all by default
+    bench.py endtoend   not by default: it wants a machine of its own
 
 Rates are per second of CPU time of one core, so that what else the machine
 does changes them little. Instructions are counted, not timed.
@@ -165,6 +166,14 @@ def bench_faults():
                           check=False)
     if done.returncode != 0:
         missed.append("requests failed")
+
+
+def bench_endtoend():
+    """100,000 events a second from nginx to the scores."""
+    done = subprocess.run([sys.executable, str(HERE / "endtoend.py")],
+                          check=False)
+    if done.returncode != 0:
+        missed.append("endtoend")
 
 
 def main():

@@ -11,6 +11,7 @@ keeps the logs then.
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import sys
@@ -19,14 +20,17 @@ import time
 
 import redis as redis_client
 
-from faults import Director
-from session import session
-from stage import Stage, adopt_orphans
-from verdict import (
+# Redis may take long to load its file; how long is not judged here.
+os.environ.setdefault("TOCSIN_PATIENCE", "6")
+
+from faults import Director  # noqa: E402
+from session import session  # noqa: E402
+from stage import Stage, adopt_orphans  # noqa: E402
+from verdict import (  # noqa: E402
     Table, judge_alerts, judge_events, judge_logs, judge_memory,
     judge_requests,
 )
-from watch import Watch
+from watch import Watch  # noqa: E402
 
 
 
@@ -78,7 +82,12 @@ def play(stage, options, watchers):
     longest = 10.0 if options.seconds >= 600 else 4.0
     director = Director(stage, random.Random(options.seed), longest,
                         gap=2.0, say=say)
-    director.play(options.seconds)
+    try:
+        director.play(options.seconds)
+    except AssertionError as e:  # what has been can be judged even so
+        stage.trouble.append(f"a fault did not end: {e}")
+        if not stage.redis.running:
+            stage.redis.start()
     return began, director.faults
 
 
