@@ -189,7 +189,7 @@ static double clip(double value, double low, double high)
 
 static double model_nats(double begins)
 {
-    return isnan(begins) ? 0 : clip(begins + 2, -2, 4);
+    return isnan(begins) ? 0 : clip(begins + 2, -2, 8);
 }
 
 static double sticks_out(unsigned without, const struct evidence *evidence)
