@@ -247,6 +247,8 @@ reloads:                    ## reload nginx again and again (RELOADS=1000): noth
 
 # A target is linked with replay.c, which runs it over what is kept in corpus/,
 # or by `make fuzz` with libFuzzer. `make fuzz FUZZ=reply FUZZ_SECONDS=600`.
+# Out of an archive comes only what a target needs: the engine looks at all
+# that is linked, after each execution.
 FUZZ         ?= $(filter-out replay,$(patsubst test/fuzz/%.c,%,$(sort $(wildcard test/fuzz/*.c))))
 FUZZ_SECONDS ?= 60
 FUZZ_ENGINE  ?= $(BUILD)/obj/test/fuzz/replay.c.o
@@ -262,10 +264,15 @@ $(FUZZ_NGX) $(BUILD)/obj/test/fuzz/replies.c.o: CFLAGS_ALL = -std=gnu11 -g $(OPT
 $(FUZZ_NGX) $(BUILD)/obj/test/fuzz/replies.c.o: | $(NGX_TREE)/objs/Makefile
 
 $(BUILD)/fuzz/replies: $(FUZZ_NGX)
-$(BUILD)/fuzz/%: $(BUILD)/obj/test/fuzz/%.c.o $(SIDECAR_OBJ) $(SHARED_OBJ) $(filter %.o,$(FUZZ_ENGINE))
+$(BUILD)/fuzz/tocsin.a: $(SIDECAR_OBJ) $(SHARED_OBJ)
+	@mkdir -p $(@D)
+	$(SAY) "  AR   $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/test/fuzz/%.c.o $(BUILD)/fuzz/tocsin.a $(filter %.o,$(FUZZ_ENGINE))
 	@mkdir -p $(@D)
 	$(SAY) "  FUZZ $@"
-	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter-out %.o,$(FUZZ_ENGINE)) $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(filter-out %.o,$(FUZZ_ENGINE)) $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS)
 
 fuzz-build: $(FUZZ_BIN)
 
@@ -276,7 +283,7 @@ fuzz-replay: $(FUZZ_BIN)    ## run the fuzz targets over their corpus
 fuzz: $(NGX_TREE)/objs/Makefile ## search for inputs that break the parsers
 	@$(LINT)/need.sh $(PACKAGES_BUILD) clang libclang-rt-14-dev
 	+@$(SUBMAKE) BUILD=$(BUILD)/clang NGX_TREE=$(abspath $(NGX_TREE)) -o $(abspath $(NGX_TREE))/objs/Makefile \
-	    CC=clang CXX=clang++ OPT=-O1 MODEL=stub SANITIZER=address,undefined FUZZ_ENGINE=-fsanitize=fuzzer \
+	    CC=clang CXX=clang++ MODEL=stub SANITIZER=address,undefined FUZZ_ENGINE=-fsanitize=fuzzer \
 	    CFLAGS="-fsanitize=fuzzer-no-link '-D__builtin_cpu_supports(name)=0'" fuzz-build
 	@test/fuzz/fuzz.sh $(BUILD)/clang/fuzz $(FUZZ_SECONDS) $(FUZZ)
 

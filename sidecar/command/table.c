@@ -203,26 +203,34 @@ static int read_all(struct table *table, struct csv *csv, struct err *err)
     return more;
 }
 
-int table_read(struct table *table, const char *path, struct err *err)
+int table_parse(struct table *table, const char *name, struct buf *text,
+                struct err *err)
 {
     struct csv csv;
 
-    memset(table, 0, sizeof(*table));
-    buf_init(&table->text, TABLE_SIZE_MAX);
-    if (file_read(path, &table->text, err) != 0) {
-        goto failed;
-    }
-    csv_init(&csv, path,
+    *table = (struct table){.text = *text};
+    *text = (struct buf){0};
+    csv_init(&csv, name,
              tocsin_span_of(table->text.data != NULL ? table->text.data : "",
                             table->text.len));
     if (read_all(table, &csv, err) != 0) {
-        goto failed;
+        table_release(table);
+        return -1;
     }
     return 0;
+}
 
-failed:
-    table_release(table);
-    return -1;
+int table_read(struct table *table, const char *path, struct err *err)
+{
+    struct buf text;
+
+    memset(table, 0, sizeof(*table));
+    buf_init(&text, TABLE_SIZE_MAX);
+    if (file_read(path, &text, err) != 0) {
+        buf_release(&text);
+        return -1;
+    }
+    return table_parse(table, path, &text, err);
 }
 
 size_t table_rows(const char *path)

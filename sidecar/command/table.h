@@ -28,6 +28,10 @@ struct table {
  */
 int table_read(struct table *table, const char *path, struct err *err);
 
+/* The same of a text in memory, which it takes; `name` stands for the path. */
+int table_parse(struct table *table, const char *name, struct buf *text,
+                struct err *err);
+
 /* How many rows a file seems to have, by its ends of lines; 0 where it cannot
  * be read. */
 size_t table_rows(const char *path);

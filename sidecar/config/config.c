@@ -450,12 +450,16 @@ static int read_document(struct walk *walk)
     return 0;
 }
 
-static int parse_over(const char *name, const char *data, size_t len,
+int config_parse_over(const char *name, const char *data, size_t len,
                       struct config *config, struct err *err)
 {
     struct walk walk;
     int rc;
 
+    if (len > CONFIG_FILE_MAX) {
+        return err_set(err, ERR_LIMIT, "%s: larger than %zu bytes", name,
+                       CONFIG_FILE_MAX);
+    }
     memset(&walk, 0, sizeof(walk));
     walk.config = config;
     if (config_reader_open(&walk.reader, name, data, len, err) != 0) {
@@ -482,7 +486,7 @@ static int set_defaults(struct config *config, struct err *err)
         free(text);
         return err_set(err, ERR_LIMIT, "configuration: out of memory");
     }
-    rc = parse_over("defaults", text, len, config, err);
+    rc = config_parse_over("defaults", text, len, config, err);
     free(text);
     return rc;
 }
@@ -493,11 +497,7 @@ int config_parse(const char *name, const char *data, size_t len,
     if (set_defaults(config, err) != 0) {
         return -1;
     }
-    if (len > CONFIG_FILE_MAX) {
-        return err_set(err, ERR_LIMIT, "%s: larger than %zu bytes", name,
-                       CONFIG_FILE_MAX);
-    }
-    return parse_over(name, data, len, config, err);
+    return config_parse_over(name, data, len, config, err);
 }
 
 int config_load(const char *path, struct config *config, struct err *err)

@@ -74,6 +74,10 @@ int config_load(const char *path, struct config *config, struct err *err);
 int config_parse(const char *name, const char *data, size_t len,
                  struct config *config, struct err *err);
 
+/* What the text does not set stays as it is in *config. */
+int config_parse_over(const char *name, const char *data, size_t len,
+                      struct config *config, struct err *err);
+
 /* Calls `differs` with the path of each key whose value is not the same. */
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *ctx, const char *path), void *ctx);

@@ -2,6 +2,7 @@
 # fuzz.sh DIR SECONDS TARGET...: runs fuzz targets built in DIR, one after the
 # other, from the corpus that is kept. What they find new is kept in
 # DIR/TARGET.new for the next time, an input that breaks one in DIR/TARGET-*.
+# With RUNS a target ends after so many executions, if that is sooner.
 # `fuzz.sh --merge DIR TARGET...` adds of that what reaches new code to the
 # corpus, smallest first.
 set -euo pipefail
@@ -29,15 +30,16 @@ failed=()
 for target in "$@"; do
     log=$dir/$target.log
     mkdir -p "$dir/$target.new"
-    if "$dir/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
-        -print_final_stats=1 -artifact_prefix="$dir/$target-" \
+    if "$dir/$target" -max_total_time="$seconds" -runs="${RUNS:--1}" -timeout=10 -rss_limit_mb=1024 \
+        -print_final_stats=1 -print_funcs=0 -reload=0 -artifact_prefix="$dir/$target-" \
         "$dir/$target.new" "$corpus/$target" >"$log" 2>&1; then
         result=
     else
         result=", BROKEN: see $log"
         failed+=("$target")
     fi
-    echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") executions$result"
+    echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") executions," \
+        "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log") a second$result"
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "fuzz: FAILED: ${failed[*]}"
