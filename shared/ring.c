@@ -22,8 +22,9 @@ _Static_assert(HEADER == 8, "records are aligned by their header");
 
 void tocsin_ring_publish(struct tocsin_ring *ring)
 {
+    struct tocsin_ring_shared *shared = ring->shared;
     uint64_t version =
-        atomic_load_explicit(&ring->shared->version, memory_order_relaxed) + 1;
+        atomic_load_explicit(&shared->version, memory_order_relaxed) + 1;
     unsigned spare = version & 1;
 
     ring->now.head = ring->head.offset;
@@ -32,13 +33,12 @@ void tocsin_ring_publish(struct tocsin_ring *ring)
     /* a reader that sees what follows must see an older version as outdated */
     atomic_thread_fence(memory_order_release);
 #define X(member)                                                              \
-    atomic_store_explicit(&ring->shared->copy[spare].member, ring->now.member, \
+    atomic_store_explicit(&shared->copy[spare].member, ring->now.member,       \
                           memory_order_relaxed);
     TOCSIN_RING_STATE(X)
 #undef X
     tocsin_fault(STATE);
-    atomic_store_explicit(&ring->shared->version, version,
-                          memory_order_release);
+    atomic_store_explicit(&shared->version, version, memory_order_release);
 }
 
 bool tocsin_ring_read(struct tocsin_ring_shared *shared,
