@@ -53,9 +53,13 @@ typedef struct {
 
 
 static ngx_http_tocsin_slot_t *ngx_http_tocsin_find_slot(
-    ngx_http_tocsin_inflight_t *table, ngx_str_t *upstream, ngx_str_t *peer,
-    ngx_uint_t *fresh);
-static ngx_inline void ngx_http_tocsin_make_key(ngx_http_tocsin_key_t *key,
+    ngx_http_tocsin_inflight_t *table, ngx_str_t *upstream, ngx_str_t *peer);
+static ngx_http_tocsin_slot_t *ngx_http_tocsin_take_slot(
+    ngx_http_tocsin_inflight_t *table, ngx_str_t *upstream, ngx_str_t *peer);
+static ngx_inline ngx_http_tocsin_slot_t *ngx_http_tocsin_slot_set(
+    ngx_http_tocsin_inflight_t *table, ngx_str_t *upstream,
+    ngx_http_tocsin_key_t key);
+static ngx_inline ngx_http_tocsin_key_t ngx_http_tocsin_make_key(
     ngx_str_t *peer);
 static void ngx_http_tocsin_write_inflight(void *data, struct tocsin_out *out);
 static int ngx_libc_cdecl ngx_http_tocsin_older(const void *one,
@@ -98,17 +102,22 @@ ngx_http_tocsin_inflight_enter(ngx_http_tocsin_main_conf_t *tmcf,
     ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
     struct sockaddr *sa)
 {
-    ngx_uint_t               fresh;
-    ngx_http_tocsin_slot_t  *slot;
+    ngx_http_tocsin_slot_t      *slot;
+    ngx_http_tocsin_inflight_t  *table;
 
-    slot = ngx_http_tocsin_find_slot(tmcf->inflight, &ex->name, &at->peer,
-                                     &fresh);
+    table = tmcf->inflight;
 
-    if (fresh) {
-        slot->place = ngx_http_tocsin_place_of_peer(tmcf, sa);
+    slot = ngx_http_tocsin_find_slot(table, &ex->name, &at->peer);
 
-        if (slot->place == NULL) {
-            slot->place = ex->place;
+    if (slot == NULL) {
+        slot = ngx_http_tocsin_take_slot(table, &ex->name, &at->peer);
+
+        if (slot != &table->over) {
+            slot->place = ngx_http_tocsin_place_of_peer(tmcf, sa);
+
+            if (slot->place == NULL) {
+                slot->place = ex->place;
+            }
         }
     }
 
@@ -123,29 +132,18 @@ ngx_http_tocsin_inflight_enter(ngx_http_tocsin_main_conf_t *tmcf,
 }
 
 
+/* NULL if it is in none of its slots */
+
 static ngx_http_tocsin_slot_t *
 ngx_http_tocsin_find_slot(ngx_http_tocsin_inflight_t *table,
-    ngx_str_t *upstream, ngx_str_t *peer, ngx_uint_t *fresh)
+    ngx_str_t *upstream, ngx_str_t *peer)
 {
-    uint64_t                 hash;
     ngx_uint_t               i;
     ngx_http_tocsin_key_t    key;
-    ngx_http_tocsin_slot_t  *slot, *idle;
+    ngx_http_tocsin_slot_t  *slot;
 
-    *fresh = 0;
-
-    if (peer->len > NGX_HTTP_TOCSIN_PEER_MAX) {
-        return &table->over;
-    }
-
-    ngx_http_tocsin_make_key(&key, peer);
-
-    hash = (key.first ^ (uintptr_t) upstream->data) * 0x9e3779b97f4a7c15;
-    hash = (hash ^ key.last) * 0x9e3779b97f4a7c15;
-
-    slot = &table->slots[(hash >> 32) % NGX_HTTP_TOCSIN_SETS
-                         * NGX_HTTP_TOCSIN_WAYS];
-    idle = NULL;
+    key = ngx_http_tocsin_make_key(peer);
+    slot = ngx_http_tocsin_slot_set(table, upstream, key);
 
     for (i = 0; i < NGX_HTTP_TOCSIN_WAYS; i++, slot++) {
 
@@ -158,7 +156,29 @@ ngx_http_tocsin_find_slot(ngx_http_tocsin_inflight_t *table,
         {
             return slot;
         }
+    }
 
+    return NULL;
+}
+
+
+static ngx_http_tocsin_slot_t *
+ngx_http_tocsin_take_slot(ngx_http_tocsin_inflight_t *table,
+    ngx_str_t *upstream, ngx_str_t *peer)
+{
+    ngx_uint_t               i;
+    ngx_http_tocsin_key_t    key;
+    ngx_http_tocsin_slot_t  *slot, *idle;
+
+    if (peer->len > NGX_HTTP_TOCSIN_PEER_MAX) {
+        return &table->over;
+    }
+
+    key = ngx_http_tocsin_make_key(peer);
+    slot = ngx_http_tocsin_slot_set(table, upstream, key);
+    idle = NULL;
+
+    for (i = 0; i < NGX_HTTP_TOCSIN_WAYS; i++, slot++) {
         if (slot->count == 0 && (idle == NULL || idle->upstream.data)) {
             idle = slot;
         }
@@ -172,27 +192,46 @@ ngx_http_tocsin_find_slot(ngx_http_tocsin_inflight_t *table,
     idle->upstream = *upstream;
     ngx_memcpy(idle->peer, peer->data, peer->len);
 
-    *fresh = 1;
-
     return idle;
 }
 
 
-static ngx_inline void
-ngx_http_tocsin_make_key(ngx_http_tocsin_key_t *key, ngx_str_t *peer)
+static ngx_inline ngx_http_tocsin_slot_t *
+ngx_http_tocsin_slot_set(ngx_http_tocsin_inflight_t *table,
+    ngx_str_t *upstream, ngx_http_tocsin_key_t key)
 {
-    key->len = peer->len;
+    uint64_t  hash;
+
+    hash = (key.first ^ (uintptr_t) upstream->data) * 0x9e3779b97f4a7c15;
+    hash = (hash ^ key.last) * 0x9e3779b97f4a7c15;
+
+    return &table->slots[(hash >> 32) % NGX_HTTP_TOCSIN_SETS
+                         * NGX_HTTP_TOCSIN_WAYS];
+}
+
+
+static ngx_inline ngx_http_tocsin_key_t
+ngx_http_tocsin_make_key(ngx_str_t *peer)
+{
+    ngx_uint_t             i;
+    ngx_http_tocsin_key_t  key;
+
+    key.len = peer->len;
+    key.first = 0;
+    key.last = 0;
 
     if (peer->len >= 8) {
-        ngx_memcpy(&key->first, peer->data, 8);
-        ngx_memcpy(&key->last, peer->data + peer->len - 8, 8);
-        return;
+        ngx_memcpy(&key.first, peer->data, 8);
+        ngx_memcpy(&key.last, peer->data + peer->len - 8, 8);
+
+    } else {
+
+        for (i = 0; i < peer->len; i++) {
+            key.first = key.first << 8 | peer->data[i];
+        }
     }
 
-    key->first = 0;
-    key->last = 0;
-
-    ngx_memcpy(&key->first, peer->data, peer->len);
+    return key;
 }
 
 
