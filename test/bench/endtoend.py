@@ -14,6 +14,7 @@ to sees the lag grow.
 import argparse
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE.parent / "system"), str(HERE.parent / "soak")]
 
 from harness import BUILD, Nginx, Redis, Sidecar, wait_until  # noqa: E402
+from session import interrupt  # noqa: E402
 from stage import Filter, parse_counters  # noqa: E402
 
 HTTP = """
@@ -176,6 +178,7 @@ def main():
     parser.add_argument("--requests", type=int, default=30_000)
     parser.add_argument("--seconds", type=int, default=30)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, interrupt)
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
         os.chmod(directory, 0o755)
         bench = Bench(directory, options)

@@ -4,6 +4,7 @@ import calendar
 import datetime
 import math
 import re
+import statistics
 
 from watch import quarter
 
@@ -187,11 +188,15 @@ def judge_logs(table, stage, faults):
 
 
 def clients_saw(lines, alert):
-    """Did requests take as long as it says when clients measured them?"""
+    """Was it as slow when clients measured it? More in flight at the same rate
+    is slowness, too: three times the median that there is in general."""
     at = int(alert["started"]) / 1e6
+    near = [line for when, line in lines if at - 5 <= when <= at + 5]
+    usual = statistics.median(line["p50"] for _, line in lines)
+    if alert["feature"] == "inflight":
+        return any(line["p50"] >= 3 * usual for line in near)
     return alert["unit"] == "s" and any(
-        line["p99"] / 1e6 >= float(alert["observed"]) / 2
-        for when, line in lines if at - 5 <= when <= at + 5)
+        line["p99"] / 1e6 >= float(alert["observed"]) / 2 for line in near)
 
 
 def judge_alerts(table, alerts, lines, faults):
