@@ -39,17 +39,26 @@ ngx_http_tocsin_begin_attempt(ngx_http_tocsin_exchange_t *ex)
         at = &ex->first;
 
     } else {
-        at = ngx_pcalloc(r->pool, sizeof(ngx_http_tocsin_attempt_t));
+        at = ngx_palloc(r->pool, sizeof(ngx_http_tocsin_attempt_t));
         if (at == NULL) {
             return NULL;
         }
     }
 
+    at->next = NULL;
     at->start = ngx_http_tocsin_monotonic();
+    at->end = 0;
     at->connect = TOCSIN_NONE;
     at->header = TOCSIN_NONE;
+    at->in = 0;
+    at->out = 0;
     at->grpc = TOCSIN_NONE;
+    ngx_str_null(&at->peer);
     at->place = ex->place;
+    at->status = 0;
+    at->error = TOCSIN_ERROR_NONE;
+    at->long_lived = 0;
+    at->slot = NULL;
     at->state = r->upstream_states->nelts - 1;
 
     *ex->last = at;

@@ -158,6 +158,7 @@ ngx_http_tocsin_create_place(ngx_conf_t *cf)
     ngx_str_t                *value;
     ngx_uint_t                i;
     struct tocsin_span       *span[3];
+    struct tocsin_event       ev;
     ngx_http_tocsin_place_t  *place;
 
     place = ngx_pcalloc(cf->pool, sizeof(ngx_http_tocsin_place_t));
@@ -181,6 +182,16 @@ ngx_http_tocsin_create_place(ngx_conf_t *cf)
         }
 
         *span[i - 2] = tocsin_span_of((char *) value[i].data, value[i].len);
+    }
+
+    ev.cloud = place->provider;
+    ev.region = place->region;
+    ev.zone = place->zone;
+
+    if (ngx_http_tocsin_make_piece(cf, &place->piece, tocsin_record_place, &ev)
+        != NGX_OK)
+    {
+        return NULL;
     }
 
     return place;

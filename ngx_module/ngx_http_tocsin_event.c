@@ -36,6 +36,8 @@ typedef struct {
 } ngx_http_tocsin_log_t;
 
 
+static void ngx_http_tocsin_log_requests(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_http_tocsin_request_t *tr);
 static uint64_t ngx_http_tocsin_wall(ngx_http_tocsin_main_conf_t *tmcf,
     uint64_t now);
 static void ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
@@ -50,8 +52,6 @@ static uint64_t ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr,
     ngx_uint_t status);
 static ngx_uint_t ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr,
     ngx_uint_t status);
-static struct tocsin_span ngx_http_tocsin_method(ngx_uint_t method);
-static struct tocsin_span ngx_http_tocsin_proto(ngx_uint_t version);
 static struct tocsin_span ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr);
 static ngx_inline void ngx_http_tocsin_set_place(struct tocsin_event *ev,
     ngx_http_tocsin_place_t *place);
@@ -67,8 +67,10 @@ static void ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
 ngx_int_t
 ngx_http_tocsin_log_handler(ngx_http_request_t *r)
 {
-    ngx_http_tocsin_log_t       log;
-    ngx_http_tocsin_request_t  *tr, *sub, early;
+    ngx_http_tocsin_request_t         *tr;
+    ngx_http_tocsin_main_conf_t       *tmcf;
+
+    static ngx_http_tocsin_request_t   early;
 
     tr = ngx_http_tocsin_get_request(r);
 
@@ -85,11 +87,13 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
     }
 
     if (tr == NULL) {
+
+        /* refused before anything was kept of it */
+
         ngx_memzero(&early, sizeof(ngx_http_tocsin_request_t));
 
         early.request = r;
         early.method = r->method;
-        early.early = 1;
 
         tr = &early;
     }
@@ -99,30 +103,43 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
         tr->early = 1;
     }
 
-    if (!tr->conf->enable && tr->next == NULL) {
-        return NGX_OK;
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+
+    if (tr->conf->enable || tr->next) {
+        ngx_http_tocsin_log_requests(tmcf, tr);
     }
 
-    log.tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
+    ngx_http_tocsin_free_request(tmcf, tr);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tocsin_log_requests(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_http_tocsin_request_t *tr)
+{
+    ngx_http_tocsin_log_t       log;
+    ngx_http_tocsin_request_t  *sub;
+
+    log.tmcf = tmcf;
     log.now = ngx_http_tocsin_monotonic();
-    log.wall = ngx_http_tocsin_wall(log.tmcf, log.now);
+    log.wall = ngx_http_tocsin_wall(tmcf, log.now);
     log.draw = -1;
 
     for (sub = tr->next; sub; sub = sub->next) {
         if (sub->conf && sub->conf->enable) {
             ngx_http_tocsin_log_request(&log, sub);
-            ngx_http_tocsin_free_exchanges(log.tmcf, sub);
+            ngx_http_tocsin_free_exchanges(tmcf, sub);
         }
     }
 
     if (tr->conf->enable) {
         ngx_http_tocsin_log_request(&log, tr);
-        ngx_http_tocsin_free_exchanges(log.tmcf, tr);
+        ngx_http_tocsin_free_exchanges(tmcf, tr);
     }
 
-    ngx_tocsin_commit(&log.tmcf->tocsin);
-
-    return NGX_OK;
+    ngx_tocsin_commit(&tmcf->tocsin);
 }
 
 
@@ -148,12 +165,12 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_request_t *tr)
 {
     ngx_http_request_t          *r;
-    struct tocsin_event          ev;
     ngx_http_tocsin_summary_t    sum;
     ngx_http_tocsin_loc_conf_t  *tlcf;
 
-    static u_char  labels[TOCSIN_LABELS_MAX];
-    static u_char  fields[TOCSIN_LABELS_MAX];
+    static u_char                labels[TOCSIN_LABELS_MAX];
+    static u_char                fields[TOCSIN_LABELS_MAX];
+    static struct tocsin_event   ev;
 
     r = tr->request;
     tlcf = tr->conf;
@@ -179,8 +196,8 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ev.server = tlcf->server;
     ev.route = tlcf->route ? ngx_http_tocsin_evaluate(r, tlcf->route)
                            : tlcf->location;
-    ev.method = ngx_http_tocsin_method(tr->method);
-    ev.proto = ngx_http_tocsin_proto(r->http_version);
+    ev.where = tlcf->where;
+    ev.how = ngx_http_tocsin_how(tr->method, r->http_version);
 
     ev.in = (r == r->main) ? r->request_length : 0;
     ev.out = (r == r->main) ? r->connection->sent : 0;
@@ -367,72 +384,6 @@ ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
 }
 
 
-/* of a table: what a client makes up must not become a series */
-
-static struct tocsin_span
-ngx_http_tocsin_method(ngx_uint_t method)
-{
-    switch (method) {
-
-    case NGX_HTTP_GET:
-        return TOCSIN_SPAN("GET");
-    case NGX_HTTP_HEAD:
-        return TOCSIN_SPAN("HEAD");
-    case NGX_HTTP_POST:
-        return TOCSIN_SPAN("POST");
-    case NGX_HTTP_PUT:
-        return TOCSIN_SPAN("PUT");
-    case NGX_HTTP_DELETE:
-        return TOCSIN_SPAN("DELETE");
-    case NGX_HTTP_MKCOL:
-        return TOCSIN_SPAN("MKCOL");
-    case NGX_HTTP_COPY:
-        return TOCSIN_SPAN("COPY");
-    case NGX_HTTP_MOVE:
-        return TOCSIN_SPAN("MOVE");
-    case NGX_HTTP_OPTIONS:
-        return TOCSIN_SPAN("OPTIONS");
-    case NGX_HTTP_PROPFIND:
-        return TOCSIN_SPAN("PROPFIND");
-    case NGX_HTTP_PROPPATCH:
-        return TOCSIN_SPAN("PROPPATCH");
-    case NGX_HTTP_LOCK:
-        return TOCSIN_SPAN("LOCK");
-    case NGX_HTTP_UNLOCK:
-        return TOCSIN_SPAN("UNLOCK");
-    case NGX_HTTP_PATCH:
-        return TOCSIN_SPAN("PATCH");
-    case NGX_HTTP_TRACE:
-        return TOCSIN_SPAN("TRACE");
-    case NGX_HTTP_CONNECT:
-        return TOCSIN_SPAN("CONNECT");
-    default:
-        return TOCSIN_SPAN("_OTHER");
-    }
-}
-
-
-static struct tocsin_span
-ngx_http_tocsin_proto(ngx_uint_t version)
-{
-    switch (version) {
-
-    case NGX_HTTP_VERSION_11:
-        return TOCSIN_SPAN("1.1");
-    case NGX_HTTP_VERSION_20:
-        return TOCSIN_SPAN("2");
-    case NGX_HTTP_VERSION_10:
-        return TOCSIN_SPAN("1.0");
-    case NGX_HTTP_VERSION_9:
-        return TOCSIN_SPAN("0.9");
-    case 3000:
-        return TOCSIN_SPAN("3");
-    default:
-        return TOCSIN_SPAN("");
-    }
-}
-
-
 /* of the upstream that answered; a redirect may have put another in place */
 
 static struct tocsin_span
@@ -469,15 +420,7 @@ static ngx_inline void
 ngx_http_tocsin_set_place(struct tocsin_event *ev,
     ngx_http_tocsin_place_t *place)
 {
-    static ngx_http_tocsin_place_t  nowhere;
-
-    if (place == NULL) {
-        place = &nowhere;
-    }
-
-    ev->cloud = place->provider;
-    ev->region = place->region;
-    ev->zone = place->zone;
+    ev->place = place ? place->piece : TOCSIN_SPAN("");
 }
 
 
@@ -537,6 +480,7 @@ ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
     ev->dur = at->end - at->start;
 
     ev->upstream = tocsin_span_of((char *) ex->name.data, ex->name.len);
+    ev->who = ex->who;
     ev->peer = tocsin_span_of((char *) at->peer.data, at->peer.len);
     ev->status = at->status;
     ev->error = at->error ? tocsin_error_text(at->error) : TOCSIN_SPAN("");

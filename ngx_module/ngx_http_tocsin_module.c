@@ -16,6 +16,8 @@ static char *ngx_http_tocsin_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_http_tocsin_default_route(ngx_conf_t *cf,
     ngx_http_tocsin_loc_conf_t *conf);
+static ngx_int_t ngx_http_tocsin_where(ngx_conf_t *cf,
+    ngx_http_tocsin_loc_conf_t *conf);
 static ngx_int_t ngx_http_tocsin_init_process(ngx_cycle_t *cycle);
 static void ngx_http_tocsin_exit_process(ngx_cycle_t *cycle);
 
@@ -266,6 +268,7 @@ ngx_http_tocsin_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->location = { NULL, 0 };
      *     conf->server = { NULL, 0 };
+     *     conf->where = { NULL, 0 };
      *     conf->labels = { NULL };
      *     conf->fields = { NULL };
      */
@@ -319,6 +322,10 @@ ngx_http_tocsin_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                                   ngx_min(cscf->server_name.len,
                                           TOCSIN_TEXT_MAX));
 
+    if (ngx_http_tocsin_where(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->enable) {
         tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tocsin_module);
         tmcf->used = 1;
@@ -364,6 +371,27 @@ ngx_http_tocsin_default_route(ngx_conf_t *cf, ngx_http_tocsin_loc_conf_t *conf)
     ngx_snprintf(p, len, "%V%V", &modifier, &clcf->name);
 
     return NGX_OK;
+}
+
+
+/* a route out of variables is encoded with each request */
+
+static ngx_int_t
+ngx_http_tocsin_where(ngx_conf_t *cf, ngx_http_tocsin_loc_conf_t *conf)
+{
+    struct tocsin_event  ev;
+
+    if (!conf->enable
+        || (conf->route && (conf->route->index != -1 || conf->route->complex)))
+    {
+        return NGX_OK;
+    }
+
+    ev.server = conf->server;
+    ev.route = conf->route ? conf->route->text : conf->location;
+
+    return ngx_http_tocsin_make_piece(cf, &conf->where, tocsin_record_where,
+                                      &ev);
 }
 
 

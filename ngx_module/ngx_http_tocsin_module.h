@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "ngx_tocsin.h"
+#include <shared/event_record.h>
 
 
 #define NGX_HTTP_TOCSIN_LABELS     16    /* of each kind, at one location */
@@ -29,6 +30,7 @@ typedef struct {
     struct tocsin_span             provider;
     struct tocsin_span             region;
     struct tocsin_span             zone;
+    struct tocsin_span             piece;       /* all three encoded */
 } ngx_http_tocsin_place_t;
 
 
@@ -69,6 +71,7 @@ typedef struct {
     uint64_t                       compared;    /* when, monotonic */
 
     void                          *cloud;       /* ngx_http_tocsin_cloud.c */
+    void                          *requests;    /* ngx_http_tocsin_request.c */
     void                          *upstreams;   /* ngx_http_tocsin_peer.c */
     void                          *inflight;    /* ngx_http_tocsin_inflight.c */
     void                          *feed;        /* ngx_http_tocsin_feed.c */
@@ -82,6 +85,7 @@ typedef struct {
     ngx_http_tocsin_value_t       *route;
     struct tocsin_span             location;    /* the default route */
     struct tocsin_span             server;
+    struct tocsin_span             where;       /* encoded, if constant */
 
     ngx_http_tocsin_labels_t       labels;
     ngx_http_tocsin_labels_t       fields;
@@ -123,6 +127,7 @@ struct ngx_http_tocsin_exchange_s {
     ngx_http_tocsin_request_t     *request;
     ngx_http_upstream_t           *upstream;
     ngx_str_t                      name;
+    struct tocsin_span             who;         /* the name encoded, or NULL */
 
     ngx_http_tocsin_attempt_t     *current;     /* the one that lasts */
     ngx_http_tocsin_attempt_t    **last;
@@ -161,7 +166,6 @@ struct ngx_http_tocsin_request_s {
     ngx_http_tocsin_exchange_t    *exchanges;   /* the newest first */
     ngx_uint_t                     attempts;    /* of all of them */
 
-    unsigned                       internal:1;
     unsigned                       early:1;
     unsigned                       follow:1;    /* `end` follows the output */
 };
@@ -173,7 +177,10 @@ ngx_int_t ngx_http_tocsin_init_request(ngx_conf_t *cf);
 ngx_http_tocsin_request_t *ngx_http_tocsin_find_subrequest(
     ngx_http_tocsin_request_t *main, ngx_http_request_t *r);
 ngx_http_tocsin_request_t *ngx_http_tocsin_add_request(ngx_http_request_t *r);
-ngx_http_tocsin_request_t *ngx_http_tocsin_locate(ngx_http_request_t *r);
+void ngx_http_tocsin_free_request(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_http_tocsin_request_t *tr);
+ngx_http_tocsin_request_t *ngx_http_tocsin_locate_anew(ngx_http_request_t *r,
+    ngx_http_tocsin_request_t *tr);
 uint64_t ngx_http_tocsin_monotonic(void);
 
 /* ngx_http_tocsin_event.c */
@@ -250,6 +257,13 @@ void ngx_http_tocsin_feed_exit_process(ngx_cycle_t *cycle,
     ngx_http_tocsin_main_conf_t *tmcf);
 
 
+/* ngx_http_tocsin_piece.c */
+ngx_int_t ngx_http_tocsin_make_piece(ngx_conf_t *cf, struct tocsin_span *piece,
+    size_t (*make)(char *to, const struct tocsin_event *ev),
+    struct tocsin_event *ev);
+struct tocsin_span ngx_http_tocsin_how(ngx_uint_t method, ngx_uint_t version);
+
+
 extern ngx_module_t  ngx_http_tocsin_module;
 
 
@@ -267,20 +281,45 @@ extern ngx_module_t  ngx_http_tocsin_module;
 /* what is kept of a request; NULL if it has not got that far */
 
 static ngx_inline ngx_http_tocsin_request_t *
-ngx_http_tocsin_get_request(ngx_http_request_t *r)
+ngx_http_tocsin_get_main(ngx_http_request_t *r)
 {
-    ngx_http_tocsin_request_t    *tr;
     ngx_http_tocsin_main_conf_t  *tmcf;
 
     tmcf = ngx_http_get_module_main_conf(r, ngx_http_tocsin_module);
 
-    tr = (ngx_http_tocsin_request_t *) r->main->variables[tmcf->index].data;
+    return (ngx_http_tocsin_request_t *) r->main->variables[tmcf->index].data;
+}
+
+
+static ngx_inline ngx_http_tocsin_request_t *
+ngx_http_tocsin_get_request(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_request_t  *tr;
+
+    tr = ngx_http_tocsin_get_main(r);
 
     if (r == r->main || tr == NULL) {
         return tr;
     }
 
     return ngx_http_tocsin_find_subrequest(tr, r);
+}
+
+
+/* the first location decides; NULL if there is no memory */
+
+static ngx_inline ngx_http_tocsin_request_t *
+ngx_http_tocsin_locate(ngx_http_request_t *r)
+{
+    ngx_http_tocsin_request_t  *tr;
+
+    tr = ngx_http_tocsin_get_request(r);
+
+    if (tr && tr->conf) {
+        return tr;
+    }
+
+    return ngx_http_tocsin_locate_anew(r, tr);
 }
 
 

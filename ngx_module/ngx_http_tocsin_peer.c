@@ -18,6 +18,7 @@ typedef struct {
     ngx_http_upstream_srv_conf_t    *us;
     ngx_http_upstream_init_peer_pt   init;
     ngx_str_t                        name;
+    struct tocsin_span               who;
     ngx_http_tocsin_place_t         *place;
 } ngx_http_tocsin_wrapped_t;
 
@@ -128,6 +129,7 @@ static ngx_int_t
 ngx_http_tocsin_wrap(ngx_conf_t *cf, ngx_http_tocsin_upstreams_t *upstreams,
     ngx_http_upstream_srv_conf_t *us)
 {
+    struct tocsin_event           ev;
     ngx_http_tocsin_wrapped_t    *w;
     ngx_http_tocsin_main_conf_t  *tmcf;
 
@@ -139,6 +141,14 @@ ngx_http_tocsin_wrap(ngx_conf_t *cf, ngx_http_tocsin_upstreams_t *upstreams,
     w->init = us->peer.init;
 
     if (ngx_http_tocsin_upstream_name(cf, us, &w->name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ev.upstream = tocsin_span_of((char *) w->name.data, w->name.len);
+
+    if (ngx_http_tocsin_make_piece(cf, &w->who, tocsin_record_who, &ev)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -252,8 +262,13 @@ ngx_http_tocsin_init_peer(ngx_http_request_t *r,
     ex->request = tr;
     ex->upstream = r->upstream;
     ex->name = w->name;
+    ex->who = w->who;
     ex->place = w->place;
+    ex->current = NULL;
+    ex->attempts = NULL;
     ex->last = &ex->attempts;
+    ex->rc = NGX_OK;
+    ex->coarse = 0;
 
     ex->next = tr->exchanges;
     tr->exchanges = ex;
@@ -263,6 +278,8 @@ ngx_http_tocsin_init_peer(ngx_http_request_t *r,
     return NGX_OK;
 }
 
+
+/* all is set by who asks, of an attempt when it begins: it is much memory */
 
 static ngx_http_tocsin_exchange_t *
 ngx_http_tocsin_alloc_exchange(ngx_http_tocsin_upstreams_t *upstreams,
@@ -278,10 +295,8 @@ ngx_http_tocsin_alloc_exchange(ngx_http_tocsin_upstreams_t *upstreams,
         ex = &upstreams->exchanges[upstreams->used++];
 
     } else {
-        return ngx_pcalloc(pool, sizeof(ngx_http_tocsin_exchange_t));
+        ex = ngx_palloc(pool, sizeof(ngx_http_tocsin_exchange_t));
     }
-
-    ngx_memzero(ex, sizeof(ngx_http_tocsin_exchange_t));
 
     return ex;
 }

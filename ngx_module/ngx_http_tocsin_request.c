@@ -15,8 +15,25 @@
 #include "ngx_http_tocsin_module.h"
 
 
+/*
+ * Those of main requests come from an array, as exchanges do; when it is used
+ * up, from the pools of their requests after all.
+ */
+
+#define NGX_HTTP_TOCSIN_REQUESTS  1024
+
+
+typedef struct {
+    ngx_http_tocsin_request_t   *free;
+    ngx_uint_t                   used;          /* of the array, ever */
+    ngx_http_tocsin_request_t    requests[NGX_HTTP_TOCSIN_REQUESTS];
+} ngx_http_tocsin_requests_t;
+
+
 static ngx_int_t ngx_http_tocsin_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_http_tocsin_request_t *ngx_http_tocsin_alloc_request(
+    ngx_http_tocsin_main_conf_t *tmcf, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tocsin_post_read_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tocsin_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tocsin_header_filter(ngx_http_request_t *r);
@@ -24,6 +41,8 @@ static void ngx_http_tocsin_answered(ngx_http_request_t *r,
     ngx_http_tocsin_attempt_t *at);
 static ngx_int_t ngx_http_tocsin_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_tocsin_follow_body(ngx_http_request_t *r,
+    ngx_chain_t *in) __attribute__((noinline));
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -67,8 +86,24 @@ ngx_http_tocsin_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 ngx_int_t
 ngx_http_tocsin_init_request(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt        *h;
-    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_handler_pt          *h;
+    ngx_http_core_main_conf_t    *cmcf;
+    ngx_http_tocsin_requests_t   *requests;
+    ngx_http_tocsin_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tocsin_module);
+
+    /* pages that are not used are not touched either */
+
+    requests = ngx_palloc(cf->pool, sizeof(ngx_http_tocsin_requests_t));
+    if (requests == NULL) {
+        return NGX_ERROR;
+    }
+
+    requests->free = NULL;
+    requests->used = 0;
+
+    tmcf->requests = requests;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -110,11 +145,13 @@ ngx_http_tocsin_init_request(ngx_conf_t *cf)
 uint64_t
 ngx_http_tocsin_monotonic(void)
 {
-    struct timespec  ts;
+    /* not on the stack, which would be guarded at each of many calls */
+
+    static struct timespec  ts;
 
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (uint64_t) ts.tv_sec * 1000000 + (uint32_t) ts.tv_nsec / 1000;
 }
 
 
@@ -165,14 +202,24 @@ ngx_http_tocsin_add_request(ngx_http_request_t *r)
         main->early = 1;
     }
 
-    tr = ngx_pcalloc(r->pool, sizeof(ngx_http_tocsin_request_t));
+    tr = (r == r->main) ? ngx_http_tocsin_alloc_request(tmcf, r->pool)
+                        : ngx_palloc(r->pool,
+                                     sizeof(ngx_http_tocsin_request_t));
     if (tr == NULL) {
         return NULL;
     }
 
+    tr->next = NULL;
     tr->request = r;
-    tr->method = r->method;
+    tr->conf = NULL;
     tr->start = ngx_http_tocsin_monotonic();
+    tr->end = 0;
+    tr->before = 0;
+    tr->method = r->method;
+    tr->exchanges = NULL;
+    tr->attempts = 0;
+    tr->early = 0;
+    tr->follow = 0;
 
     if (r == r->main) {
 
@@ -210,6 +257,51 @@ ngx_http_tocsin_add_request(ngx_http_request_t *r)
 }
 
 
+static ngx_inline ngx_http_tocsin_request_t *
+ngx_http_tocsin_alloc_request(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_pool_t *pool)
+{
+    ngx_http_tocsin_request_t   *tr;
+    ngx_http_tocsin_requests_t  *requests;
+
+    requests = tmcf->requests;
+
+    if (requests->free) {
+        tr = requests->free;
+        requests->free = tr->next;
+
+    } else if (requests->used < NGX_HTTP_TOCSIN_REQUESTS) {
+        tr = &requests->requests[requests->used++];
+
+    } else {
+        tr = ngx_palloc(pool, sizeof(ngx_http_tocsin_request_t));
+    }
+
+    return tr;
+}
+
+
+/* a main request's, when it was logged: nothing of it runs after that */
+
+void
+ngx_http_tocsin_free_request(ngx_http_tocsin_main_conf_t *tmcf,
+    ngx_http_tocsin_request_t *tr)
+{
+    ngx_http_tocsin_requests_t  *requests;
+
+    requests = tmcf->requests;
+
+    if (tr >= requests->requests
+        && tr < requests->requests + NGX_HTTP_TOCSIN_REQUESTS)
+    {
+        tr->request->variables[tmcf->index].data = NULL;
+
+        tr->next = requests->free;
+        requests->free = tr;
+    }
+}
+
+
 /* for new requests only: internal redirects begin with a later phase */
 
 static ngx_int_t
@@ -232,15 +324,11 @@ ngx_http_tocsin_rewrite_handler(ngx_http_request_t *r)
 }
 
 
-/* the first location decides; NULL if there is no memory */
-
 ngx_http_tocsin_request_t *
-ngx_http_tocsin_locate(ngx_http_request_t *r)
+ngx_http_tocsin_locate_anew(ngx_http_request_t *r,
+    ngx_http_tocsin_request_t *tr)
 {
-    ngx_http_core_srv_conf_t   *cscf;
-    ngx_http_tocsin_request_t  *tr;
-
-    tr = ngx_http_tocsin_get_request(r);
+    ngx_http_core_srv_conf_t  *cscf;
 
     if (tr == NULL) {
         tr = ngx_http_tocsin_add_request(r);
@@ -252,10 +340,6 @@ ngx_http_tocsin_locate(ngx_http_request_t *r)
         /* a request that has not passed POST_READ is shown an error page */
 
         tr->early = (r == r->main);
-    }
-
-    if (tr->conf) {
-        return tr;
     }
 
     if (r == r->main && (tr->early || r->error_page || r->err_status)) {
@@ -313,6 +397,23 @@ ngx_http_tocsin_answered(ngx_http_request_t *r, ngx_http_tocsin_attempt_t *at)
 
 static ngx_int_t
 ngx_http_tocsin_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_tocsin_request_t  *tr;
+
+    tr = ngx_http_tocsin_get_main(r);
+
+    if (tr == NULL || (r == r->main && !tr->follow)) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    return ngx_http_tocsin_follow_body(r, in);
+}
+
+
+/* apart and not inlined: most bodies shall not pay for its frame */
+
+static ngx_int_t
+ngx_http_tocsin_follow_body(ngx_http_request_t *r, ngx_chain_t *in)
 {
     ngx_int_t                   rc;
     ngx_http_tocsin_request_t  *tr;

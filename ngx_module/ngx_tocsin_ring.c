@@ -86,7 +86,6 @@ ngx_tocsin_emit(ngx_tocsin_conf_t *tcf, struct tocsin_event *ev)
     w->dirty = 1;
 
     seq = ++ring->now.seq[ev->stream];
-    ev->v = TOCSIN_SCHEMA_VERSION;
     ev->seq = seq;
 
     /* what tells of trouble is kept longest */

@@ -60,6 +60,9 @@ struct tocsin_event {
     struct tocsin_span src, server, route, method, proto, cache;
     struct tocsin_span upstream, peer, error;
     struct tocsin_span cloud, region, zone, labels, fields, inflight;
+
+    /* For records only: the pieces that are ready, see event_record.h. */
+    struct tocsin_span where, how, who, place;
 };
 
 /* Text of an error for the wire; static. */

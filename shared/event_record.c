@@ -27,14 +27,38 @@
 #define NUMBER(member, kind, name, unit, help) NUMBER_##kind(member)
 #define LENGTH(member, kind, name, unit, help) LENGTH_##kind(member)
 
+/* All but what has got a ready-made piece. */
+#define REQUEST_RECORD(X)                                                      \
+    TOCSIN_SEQ_FIELD(X)                                                        \
+    TOCSIN_TS_FIELD(X)                                                         \
+    TOCSIN_REQUEST_DUR(X)                                                      \
+    TOCSIN_REQUEST_REST(X)                                                     \
+    TOCSIN_GRPC_FIELD(X)                                                       \
+    TOCSIN_SAMPLE_FIELDS(X)                                                    \
+    TOCSIN_REQUEST_LABELS(X)
+
+#define UPSTREAM_RECORD(X)                                                     \
+    TOCSIN_SEQ_FIELD(X)                                                        \
+    TOCSIN_REQ_FIELD(X)                                                        \
+    TOCSIN_TS_FIELD(X)                                                         \
+    TOCSIN_UPSTREAM_DUR(X)                                                     \
+    TOCSIN_UPSTREAM_REST(X)                                                    \
+    TOCSIN_GRPC_FIELD(X)                                                       \
+    TOCSIN_SAMPLE_FIELDS(X)                                                    \
+    TOCSIN_UPSTREAM_LABELS(X)
+
 struct request_record {
-    TOCSIN_REQUEST_BODY(NUMBER)
-    TOCSIN_REQUEST_BODY(LENGTH)
+    REQUEST_RECORD(NUMBER)
+    uint16_t pieces; /* where and how, before all texts */
+    uint16_t place;  /* behind them */
+    REQUEST_RECORD(LENGTH)
 };
 
 struct upstream_record {
-    TOCSIN_UPSTREAM_BODY(NUMBER)
-    TOCSIN_UPSTREAM_BODY(LENGTH)
+    UPSTREAM_RECORD(NUMBER)
+    uint16_t pieces; /* where and who */
+    uint16_t place;
+    UPSTREAM_RECORD(LENGTH)
 };
 
 #define MOST_UINT 0
@@ -45,12 +69,26 @@ struct upstream_record {
 #define MOST_PAIRS TOCSIN_LABELS_MAX
 #define MOST(member, kind, name, unit, help) +MOST_##kind
 
-_Static_assert(sizeof(struct request_record)
-                       TOCSIN_REQUEST_BODY(MOST) <= TOCSIN_RECORD_MAX,
+enum {
+    WHERE_MAX = TOCSIN_WHERE_FIELDS(TOCSIN_PUT_MAX) TOCSIN_PUT_END,
+    HOW_MAX = TOCSIN_HOW_FIELDS(TOCSIN_PUT_MAX) TOCSIN_PUT_END,
+    WHO_MAX = TOCSIN_WHO_FIELD(TOCSIN_PUT_MAX) TOCSIN_PUT_END,
+    PLACE_MAX = TOCSIN_CLOUD_FIELDS(TOCSIN_PUT_MAX) TOCSIN_PUT_END
+};
+
+_Static_assert(sizeof(struct request_record) + WHERE_MAX + HOW_MAX +
+                       PLACE_MAX REQUEST_RECORD(MOST) <=
+                   TOCSIN_RECORD_MAX,
                "");
-_Static_assert(sizeof(struct upstream_record)
-                       TOCSIN_UPSTREAM_BODY(MOST) <= TOCSIN_RECORD_MAX,
+_Static_assert(sizeof(struct upstream_record) + WHERE_MAX + WHO_MAX +
+                       PLACE_MAX UPSTREAM_RECORD(MOST) <=
+                   TOCSIN_RECORD_MAX,
                "");
+_Static_assert(WHERE_MAX <= TOCSIN_PIECE_MAX && PLACE_MAX <= TOCSIN_PIECE_MAX &&
+                   HOW_MAX <= TOCSIN_PIECE_MAX && WHO_MAX <= TOCSIN_PIECE_MAX,
+               "");
+_Static_assert(TOCSIN_PIECE_UNIT <= TOCSIN_RESP_SLACK, "");
+_Static_assert(TOCSIN_PIECE_UNIT <= TOCSIN_RECORD_SLACK, "");
 
 /* What follows a ready-made piece is void: there must be room for it. */
 _Static_assert(TOCSIN_REQUEST_BODY(TOCSIN_PUT_MAX)(int) sizeof(
@@ -59,6 +97,69 @@ _Static_assert(TOCSIN_REQUEST_BODY(TOCSIN_PUT_MAX)(int) sizeof(
 _Static_assert(TOCSIN_UPSTREAM_BODY(TOCSIN_PUT_MAX)(int) sizeof(
                    struct tocsin_ready) <= TOCSIN_EVENT_ENCODED_MAX,
                "");
+
+/* ------------------------------------------------------------------ pieces */
+
+static inline char *put_pieces(char *to, const char *from, size_t len)
+{
+    size_t i = 0;
+
+    do {
+        memcpy(to + i, from + i, 16);
+        memcpy(to + i + 16, from + i + 16, 16);
+        i += TOCSIN_PIECE_UNIT;
+    } while (i < len);
+    return to + len;
+}
+
+#define PIECE(member, kind, name, unit, help)                                  \
+    to = TOCSIN_PUT_NAME(to, name);                                            \
+    to = put_whole(to, ev->member);
+
+static char *put_whole(char *to, struct tocsin_span text)
+{
+    if (text.len == 0) {
+        return tocsin_resp_empty(to);
+    }
+    text = tocsin_put_cut(text, TOCSIN_TEXT_MAX, false);
+    return tocsin_resp_bulk(to, text.data, text.len);
+}
+
+#define MAKE(what, fields)                                                     \
+    size_t tocsin_record_##what(char *to, const struct tocsin_event *ev)       \
+    {                                                                          \
+        const char *from = to;                                                 \
+                                                                               \
+        fields(PIECE) return (size_t)(to - from);                              \
+    }                                                                          \
+                                                                               \
+    static inline char *pack_##what(char *to, const struct tocsin_event *ev)   \
+    {                                                                          \
+        return ev->what.data != NULL                                           \
+                   ? put_pieces(to, ev->what.data, ev->what.len)               \
+                   : to + tocsin_record_##what(to, ev);                        \
+    }
+
+MAKE(where, TOCSIN_WHERE_FIELDS)
+MAKE(how, TOCSIN_HOW_FIELDS)
+MAKE(who, TOCSIN_WHO_FIELD)
+MAKE(place, TOCSIN_CLOUD_FIELDS)
+
+/* Is there one to be made, or to be copied? */
+static inline bool is_nowhere(const struct tocsin_event *ev)
+{
+    return ev->place.len == 0 &&
+           (ev->place.data != NULL ||
+            (ev->cloud.len | ev->region.len | ev->zone.len) == 0);
+}
+
+#define PACK_PLACE                                                             \
+    record->place = 0;                                                         \
+    if (!is_nowhere(ev)) {                                                     \
+        first = to;                                                            \
+        to = pack_place(to, ev);                                               \
+        record->place = (uint16_t)(to - first);                                \
+    }
 
 /* ----------------------------------------------------------------- packing */
 
@@ -123,20 +224,26 @@ static inline char *copy(char *to, const char *from, size_t len)
 static char *pack_request(void *memory, const struct tocsin_event *ev)
 {
     struct request_record *record = memory;
-    char *to = (char *)memory + sizeof(*record);
+    char *first = (char *)memory + sizeof(*record), *to;
     struct tocsin_span text;
 
-    TOCSIN_REQUEST_BODY(PACK)
+    to = pack_how(pack_where(first, ev), ev);
+    record->pieces = (uint16_t)(to - first);
+    PACK_PLACE
+    REQUEST_RECORD(PACK)
     return to;
 }
 
 static char *pack_upstream(void *memory, const struct tocsin_event *ev)
 {
     struct upstream_record *record = memory;
-    char *to = (char *)memory + sizeof(*record);
+    char *first = (char *)memory + sizeof(*record), *to;
     struct tocsin_span text;
 
-    TOCSIN_UPSTREAM_BODY(PACK)
+    to = pack_who(pack_where(first, ev), ev);
+    record->pieces = (uint16_t)(to - first);
+    PACK_PLACE
+    UPSTREAM_RECORD(PACK)
     return to;
 }
 
@@ -186,6 +293,7 @@ put_text(char *to, const char *from, size_t len)
 #define IS_USUAL_MILLI(m) record->m == 1000
 #define IS_USUAL_FLAGS(m) record->m == 0
 #define IS_USUAL_TEXT(m) record->m == 0
+#define IS_USUAL_PAIRS(m) record->m == 0
 #define AND_USUAL(member, kind, name, unit, help) &&IS_USUAL_##kind(member)
 
 /* A group that has is one piece. */
@@ -194,6 +302,24 @@ put_text(char *to, const char *from, size_t len)
         to = put_ready(to, &(ready));                                          \
     } else {                                                                   \
         group(ENCODE)                                                          \
+    }
+
+#define ENCODE_PLACE                                                           \
+    if (record->place == 0 && record->grpc == TOCSIN_NONE) {                   \
+        to = put_ready(to, &encoder->nothing);                                 \
+    } else {                                                                   \
+        TOCSIN_GRPC_FIELD(ENCODE)                                              \
+        to = record->place == 0 ? put_ready(to, &encoder->nowhere)             \
+                                : put_pieces(to, place, record->place);        \
+    }
+
+/* The sample and the labels behind it: all of them, or the sample alone. */
+#define ENCODE_END(labels, ready)                                              \
+    if (1 TOCSIN_SAMPLE_FIELDS(AND_USUAL) labels(AND_USUAL)) {                 \
+        to = put_ready(to, &(ready));                                          \
+    } else {                                                                   \
+        ENCODE_GROUP(TOCSIN_SAMPLE_FIELDS, encoder->sample)                    \
+        labels(ENCODE)                                                         \
     }
 
 static inline char *put_ready(char *to, const struct tocsin_ready *ready)
@@ -267,15 +393,18 @@ static char *encode_request(struct tocsin_encoder *encoder, char *to,
                             const void *memory)
 {
     const struct request_record *record = memory;
-    const char *text = (const char *)memory + sizeof(*record);
+    const char *text = (const char *)memory + sizeof(*record), *place;
 
     to = TOCSIN_PUT_NAME(to, "seq");
     to = put_counter(&encoder->seq[TOCSIN_REQUEST], to, record->seq);
     to = put_time(encoder, to, record->ts);
-    TOCSIN_REQUEST_MAIN(ENCODE)
-    ENCODE_GROUP(TOCSIN_PLACE_FIELDS, encoder->place)
-    ENCODE_GROUP(TOCSIN_SAMPLE_FIELDS, encoder->sample)
-    TOCSIN_REQUEST_LABELS(ENCODE)
+    TOCSIN_REQUEST_DUR(ENCODE)
+    to = put_pieces(to, text, record->pieces);
+    place = text + record->pieces;
+    text = place + record->place;
+    TOCSIN_REQUEST_REST(ENCODE)
+    ENCODE_PLACE
+    ENCODE_END(TOCSIN_REQUEST_LABELS, encoder->end[TOCSIN_REQUEST])
     return to;
 }
 
@@ -283,7 +412,7 @@ static char *encode_upstream(struct tocsin_encoder *encoder, char *to,
                              const void *memory)
 {
     const struct upstream_record *record = memory;
-    const char *text = (const char *)memory + sizeof(*record);
+    const char *text = (const char *)memory + sizeof(*record), *place;
 
     to = TOCSIN_PUT_NAME(to, "seq");
     to = put_counter(&encoder->seq[TOCSIN_UPSTREAM], to, record->seq);
@@ -291,36 +420,55 @@ static char *encode_upstream(struct tocsin_encoder *encoder, char *to,
     to = TOCSIN_PUT_NAME(to, "req");
     to = put_counter(&encoder->seq[TOCSIN_REQUEST], to, record->req);
     to = put_time(encoder, to, record->ts);
-    TOCSIN_UPSTREAM_MAIN(ENCODE)
-    ENCODE_GROUP(TOCSIN_PLACE_FIELDS, encoder->place)
-    ENCODE_GROUP(TOCSIN_SAMPLE_FIELDS, encoder->sample)
-    TOCSIN_UPSTREAM_LABELS(ENCODE)
+    TOCSIN_UPSTREAM_DUR(ENCODE)
+    to = put_pieces(to, text, record->pieces);
+    place = text + record->pieces;
+    text = place + record->place;
+    TOCSIN_UPSTREAM_REST(ENCODE)
+    ENCODE_PLACE
+    ENCODE_END(TOCSIN_UPSTREAM_LABELS, encoder->end[TOCSIN_UPSTREAM])
     return to;
+}
+
+static void ready_set(struct tocsin_ready *ready, const char *text,
+                      const char *end)
+{
+    ready->len = (size_t)(end - text);
+    memcpy(ready->text, text, sizeof(ready->text));
 }
 
 void tocsin_encoder_init(struct tocsin_encoder *encoder)
 {
-    char memory[sizeof(encoder->place.text) + TOCSIN_RESP_SLACK] = {0};
-    struct upstream_record usual = {.grpc = TOCSIN_NONE, .weight = 1000};
-    const struct upstream_record *record = &usual;
-    static const char nothing[16]; /* as much as put_text() would read */
-    const char *text = nothing;
-    char *to;
+    char memory[TOCSIN_PIECE_MAX] = {0};
+    struct request_record usual = {.grpc = TOCSIN_NONE, .weight = 1000};
+    const struct request_record *record = &usual;
+    struct tocsin_event event = {.grpc = TOCSIN_NONE};
+    static const char none[16]; /* as much as put_text() would read */
+    const char *text = none;
+    char *to, *sample;
 
     memset(encoder, 0, sizeof(*encoder));
     encoder->second = TOCSIN_NONE;
     counter_set(&encoder->seq[TOCSIN_REQUEST], 0);
     counter_set(&encoder->seq[TOCSIN_UPSTREAM], 0);
 
+    to = memory + tocsin_record_place(memory, &event);
+    ready_set(&encoder->nowhere, memory, to);
+
     to = memory;
-    TOCSIN_PLACE_FIELDS(ENCODE)
-    encoder->place.len = (size_t)(to - memory);
-    memcpy(encoder->place.text, memory, sizeof(encoder->place.text));
+    TOCSIN_GRPC_FIELD(ENCODE)
+    to += tocsin_record_place(to, &event);
+    ready_set(&encoder->nothing, memory, to);
 
     to = memory;
     TOCSIN_SAMPLE_FIELDS(ENCODE)
-    encoder->sample.len = (size_t)(to - memory);
-    memcpy(encoder->sample.text, memory, sizeof(encoder->sample.text));
+    ready_set(&encoder->sample, memory, to);
+    sample = to;
+    TOCSIN_REQUEST_LABELS(ENCODE)
+    ready_set(&encoder->end[TOCSIN_REQUEST], memory, to);
+    to = sample;
+    TOCSIN_UPSTREAM_LABELS(ENCODE)
+    ready_set(&encoder->end[TOCSIN_UPSTREAM], memory, to);
     (void)text;
 }
 

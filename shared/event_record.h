@@ -2,7 +2,8 @@
  * The compact form in which an event waits in the ring, and its way from
  * there to RESP: numbers as they are, texts by 16-bit lengths and all their
  * bytes in a row. v and src are not in it: they are the same for all records
- * of a ring, and are written from a ready-made piece.
+ * of a ring, and are written from a ready-made piece. What is known before a
+ * request comes is in it as RESP already.
  *
  * Records live within one master's memory and are never read by another
  * version of the program: there is no version in them.
@@ -17,6 +18,24 @@
 
 /* Bytes after a record that must be readable. */
 #define TOCSIN_RECORD_SLACK 32
+
+/*
+ * Ready-made pieces of an event: the RESP of server and route (`where`), of
+ * method and proto (`how`), of the upstream (`who`), and of cloud, region and
+ * zone (`place`). An event has got one if its data is not NULL, and then the
+ * fields are not looked at; a place of no bytes is nowhere.
+ *
+ * These make a piece out of the fields: they write to memory of at least
+ * TOCSIN_PIECE_MAX bytes and return the length. Pieces are read in whole units
+ * of TOCSIN_PIECE_UNIT bytes: one lies in memory that has so many.
+ */
+#define TOCSIN_PIECE_MAX 1024
+#define TOCSIN_PIECE_UNIT 32
+
+size_t tocsin_record_where(char *to, const struct tocsin_event *ev);
+size_t tocsin_record_how(char *to, const struct tocsin_event *ev);
+size_t tocsin_record_who(char *to, const struct tocsin_event *ev);
+size_t tocsin_record_place(char *to, const struct tocsin_event *ev);
 
 /* Writes the record of a REQUEST or UPSTREAM event to memory of at least
  * TOCSIN_RECORD_MAX bytes aligned to 8; returns its length. */
@@ -44,8 +63,10 @@ struct tocsin_encoder {
     struct tocsin_counter seq[2]; /* TOCSIN_REQUEST, TOCSIN_UPSTREAM */
     uint64_t second;              /* since the epoch, or TOCSIN_NONE */
     char time[32];                /* "$2\r\nts\r\n$16\r\n" and its digits */
-    struct tocsin_ready place;
+    struct tocsin_ready nowhere;
+    struct tocsin_ready nothing; /* no gRPC status either */
     struct tocsin_ready sample;
+    struct tocsin_ready end[2]; /* sample and all that follows it */
 };
 
 void tocsin_encoder_init(struct tocsin_encoder *encoder);

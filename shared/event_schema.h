@@ -44,7 +44,13 @@
 
 /* Most events of most deployments have got nothing here. */
 #define TOCSIN_PLACE_FIELDS(X)                                                 \
-    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")                \
+    TOCSIN_GRPC_FIELD(X)                                                       \
+    TOCSIN_CLOUD_FIELDS(X)
+
+#define TOCSIN_GRPC_FIELD(X)                                                   \
+    X(grpc, OPT, "grpc", "", "gRPC status, where there is one")
+
+#define TOCSIN_CLOUD_FIELDS(X)                                                 \
     X(cloud, TEXT, "cloud", "", "cloud.provider (of the last attempt)")        \
     X(region, TEXT, "region", "", "cloud.region (of the last attempt)")        \
     X(zone, TEXT, "zone", "", "cloud.availability_zone (of the last attempt)")
@@ -61,12 +67,24 @@
     TOCSIN_SAMPLE_FIELDS(X)                                                    \
     TOCSIN_REQUEST_LABELS(X)
 
-#define TOCSIN_REQUEST_MAIN(X)                                                 \
-    X(dur, UINT, "dur", "us", "first byte to last")                            \
+/* Known of a location once and for all, as are the upstream and the place. */
+#define TOCSIN_WHERE_FIELDS(X)                                                 \
     X(server, TEXT, "server", "", "server name")                               \
-    X(route, TEXT, "route", "", "route label; default: matched location")      \
+    X(route, TEXT, "route", "", "route label; default: matched location")
+
+#define TOCSIN_HOW_FIELDS(X)                                                   \
     X(method, TEXT, "method", "", "request method, _OTHER if unknown")         \
-    X(proto, TEXT, "proto", "", "protocol version: 0.9, 1.0, 1.1, 2, 3")       \
+    X(proto, TEXT, "proto", "", "protocol version: 0.9, 1.0, 1.1, 2, 3")
+
+#define TOCSIN_REQUEST_MAIN(X)                                                 \
+    TOCSIN_REQUEST_DUR(X)                                                      \
+    TOCSIN_WHERE_FIELDS(X)                                                     \
+    TOCSIN_HOW_FIELDS(X)                                                       \
+    TOCSIN_REQUEST_REST(X)
+
+#define TOCSIN_REQUEST_DUR(X) X(dur, UINT, "dur", "us", "first byte to last")
+
+#define TOCSIN_REQUEST_REST(X)                                                 \
     X(status, UINT, "status", "", "status sent to the client")                 \
     X(in, UINT, "in", "By", "bytes received")                                  \
     X(out, UINT, "out", "By", "bytes sent")                                    \
@@ -91,10 +109,17 @@
     TOCSIN_UPSTREAM_LABELS(X)
 
 #define TOCSIN_UPSTREAM_MAIN(X)                                                \
-    X(dur, UINT, "dur", "us", "from asking for the peer to letting it go")     \
-    X(server, TEXT, "server", "", "server name")                               \
-    X(route, TEXT, "route", "", "route label; default: matched location")      \
-    X(upstream, TEXT, "upstream", "", "upstream name")                         \
+    TOCSIN_UPSTREAM_DUR(X)                                                     \
+    TOCSIN_WHERE_FIELDS(X)                                                     \
+    TOCSIN_WHO_FIELD(X)                                                        \
+    TOCSIN_UPSTREAM_REST(X)
+
+#define TOCSIN_UPSTREAM_DUR(X)                                                 \
+    X(dur, UINT, "dur", "us", "from asking for the peer to letting it go")
+
+#define TOCSIN_WHO_FIELD(X) X(upstream, TEXT, "upstream", "", "upstream name")
+
+#define TOCSIN_UPSTREAM_REST(X)                                                \
     X(peer, TEXT, "peer", "", "peer address, empty if none was live")          \
     X(attempt, UINT, "attempt", "", "ordinal, from 1")                         \
     X(status, UINT, "status", "", "the peer's status, 0 if it gave none")      \

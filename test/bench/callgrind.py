@@ -63,7 +63,7 @@ TOCSIN = "tocsin on; tocsin_redis {redis};"
 VARIANTS = {
     "return 200, bare": ("/", "", None, None),
     "return 200, access_log": ("/", LOG, "return 200, bare", None),
-    "return 200, tocsin": ("/", TOCSIN, "return 200, bare", 2000),
+    "return 200, tocsin": ("/", TOCSIN, "return 200, bare", 1500),
     "  with a constant label": (
         "/", TOCSIN + "tocsin_label team payments;",
         "return 200, tocsin", 30),
@@ -72,7 +72,7 @@ VARIANTS = {
         "return 200, tocsin", 350),
     "proxied, bare": ("/app", "", None, None),
     "proxied, access_log": ("/app", LOG, "proxied, bare", None),
-    "proxied, tocsin": ("/app", TOCSIN, "proxied, bare", 3300),
+    "proxied, tocsin": ("/app", TOCSIN, "proxied, bare", 2800),
 }
 
 CONNECTIONS = 10
