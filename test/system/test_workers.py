@@ -39,7 +39,8 @@ def test_worker_killed_while_redis_is_down(start_redis, nginx):
     assert waiting.buffered > 1000
     redis.start()
     now = drained(server)
-    assert now.emitted == waiting.emitted
+    # what was answered last may have been logged after we looked
+    assert waiting.emitted <= now.emitted <= waiting.emitted + 20
     assert distinct(redis) >= waiting.buffered
     for seqs in numbers(redis).values():
         assert set(seqs) == set(range(min(seqs), max(seqs) + 1))
