@@ -8,14 +8,16 @@
  * TEXT       char[]                  text; may be empty
  * NAME       char[]                  letters, digits, _ . : -
  * PATH       char[]                  a file or directory; may be empty
- * REDIS_URL  char[]                  redis://, rediss://host:port/db,
- * unix:/path URL        char[]                  http:// or https://; may be
- * empty UINT       uint64_t                whole number REAL       double
- * number BOOL       bool                    true or false DURATION   uint64_t,
- * us            500ms, 1s, 10m, 1h, 7d LEVEL      enum log_level error, warn,
- * notice, info, debug SETS       struct config_sets      list of lists of label
- * names URLS       struct config_urls      list of URLs WEBHOOKS   struct
- * config_webhooks  list of {url, bearer_file}
+ * REDIS_URL  char[]                  redis[s]://host:port/db or unix:/path
+ * URL        char[]                  http:// or https://; may be empty
+ * UINT       uint64_t                whole number
+ * REAL       double                  number
+ * BOOL       bool                    true or false
+ * DURATION   uint64_t, us            500ms, 1s, 10m, 1h, 7d
+ * LEVEL      enum log_level          error, warn, notice, info, debug
+ * SETS       struct config_sets      list of lists of label names
+ * URLS       struct config_urls      list of URLs
+ * WEBHOOKS   struct config_webhooks  list of {url, bearer_file}
  *
  * least and most bound UINT, REAL and DURATION (in us); 0, 0 for the rest.
  */
