@@ -28,7 +28,6 @@ LONG = 600
 DRAINING = 2  # generations of old workers that may still be there
 MEMORY = ("master: private", "master: PSS")
 SLACK, SLACK_SHORT = 65536, 1 << 20
-CLIENTS = 4  # connections that a worker has at one time and not at another
 SLOTS = (DRAINING + 2) * 2  # of two workers, with those that come and go
 
 
@@ -80,8 +79,6 @@ def judge_growth(table, samples, reloads):
         then, now = (statistics.median(s[name] for s in part)
                      for part in (early, late))
         more = slack if name in MEMORY else 0
-        if name == "worker: descriptors":
-            more = CLIENTS
         if name == "slots ever taken":
             more = SLOTS - then
         table.row(name, f"{then:,.0f} {now:,.0f}", f"at most {more:,.0f} more",
