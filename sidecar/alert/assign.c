@@ -19,7 +19,6 @@
 #include <stdlib.h>
 
 #define NEW_MAX 64 /* alerts that may begin in one tick */
-#define RIPE 2     /* ticks in alarm before blame is laid */
 
 const struct identity *alerts_cause(const struct alerts *alerts,
                                     const struct record *record)
@@ -204,7 +203,7 @@ static bool has_ripe(const struct standings *standings)
 
     for (slot = 0; slot < standings->max; slot++) {
         if (is_orphan(&standings->rows[slot]) &&
-            standings->rows[slot].orphan >= RIPE) {
+            standings->rows[slot].orphan >= STANDING_RIPE) {
             return true;
         }
     }

@@ -220,6 +220,13 @@ static bool agree_widely(const struct tally *tally, enum scope scope)
            5u * tally->bad[scope] >= 4u * tally->all[scope];
 }
 
+/* Do series of that scope see what `who` sees? The total sees everything. */
+static bool is_in_view(const struct identity *who, enum scope scope)
+{
+    return who->scope == SCOPE_TOTAL ||
+           is_of_requests(scope) == who->of_requests;
+}
+
 /* Where parts are known but none is bad, they may be a tick behind. */
 static bool parts_agree(const struct tally *tally, const struct standing *row)
 {
@@ -228,7 +235,7 @@ static bool parts_agree(const struct tally *tally, const struct standing *row)
     unsigned all = 0, bad = 0, i;
 
     for (i = place(who->scope) + 1; i < ORDERS; i++) {
-        if (!total && is_of_requests(order[i]) != who->of_requests) {
+        if (!is_in_view(who, order[i])) {
             continue;
         }
         if (total ? !agree_widely(tally, order[i]) : !agree(tally, order[i])) {
@@ -435,21 +442,23 @@ static uint32_t longest_orphan(const struct standings *standings)
 }
 
 bool group_is_split(const struct group *group,
-                    const struct standings *standings, uint32_t total)
+                    const struct standings *standings, uint32_t wide)
 {
+    const struct standing *whole = &standings->rows[wide];
     bool apart = false;
     uint32_t slot;
     unsigned i;
 
-    for (i = place(SCOPE_TOTAL) + 1; i < ORDERS; i++) {
-        apart = apart || !agree(&group->tallies[total], order[i]);
+    for (i = place(whole->identity->scope) + 1; i < ORDERS; i++) {
+        apart = apart || (is_in_view(whole->identity, order[i]) &&
+                          !agree(&group->tallies[wide], order[i]));
     }
     for (slot = 0; apart && slot < standings->max; slot++) {
         const struct standing *row = at(standings, slot);
 
-        if (row != NULL && row->owner == standings->rows[total].owner &&
-            row->identity->scope != SCOPE_TOTAL && standing_lasts(row) &&
-            is_possible(group, standings, row)) {
+        if (row != NULL && row->owner == whole->owner &&
+            group_is_wider(whole->identity, row->identity) &&
+            standing_lasts(row) && is_possible(group, standings, row)) {
             return true;
         }
     }

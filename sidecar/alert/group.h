@@ -21,10 +21,11 @@ void group_tally(struct group *group, const struct standings *standings);
  */
 uint32_t group_cause(struct group *group, const struct standings *standings);
 
-/* After group_tally(): does harm go on in a narrower one of the total's series,
- * of those that belong to its alert, while most of its parts are well? */
+/* After group_tally(): does harm go on in one of the parts of the series of
+ * slot `wide`, of those that belong to its alert, while too many others are
+ * well for it to be to blame? */
 bool group_is_split(const struct group *group,
-                    const struct standings *standings, uint32_t total);
+                    const struct standings *standings, uint32_t wide);
 
 /* Is the series of slot `wide` one that has that of `other` as its part? */
 bool group_is_wider(const struct identity *wide, const struct identity *other);

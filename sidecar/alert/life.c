@@ -7,8 +7,9 @@
  * is within what is expected again: the machine stalled.
  *
  * While it fires it is told again every half minute. It ends when none of its
- * series is in alarm any more, or when its own series has been well for a
- * while and what is left must have another cause.
+ * series is in alarm any more; or when its own series has been well for a
+ * while, or most parts of a cloud, region, zone or of the total are, and what
+ * is left must have another cause, which is told in the next tick.
  *
  * One that ended and is back within ten minutes flaps: each time it takes
  * longer without alarm until it is said to be over.
@@ -23,7 +24,7 @@
 #define FLAP_QUIET 15u      /* ticks, doubled by each return */
 #define FLAP_QUIET_MAX 300u /* ticks */
 #define INNOCENT_MAX 20     /* ticks */
-#define INNOCENT_TOTAL 5    /* ticks; of the total */
+#define INNOCENT_SPLIT 5    /* ticks; where parts show it, or of the total */
 #define FIRE_AGE 3          /* ticks; one less if sudden */
 #define LASTING_AGE 5u
 #define LASTING_LATELY 0x03u /* one of the last two ticks with traffic */
@@ -152,11 +153,17 @@ static bool has_lasted(const struct alerts *alerts, const struct record *record)
     return (row->harm & 1) != 0 && (ticks >= LASTING_TICKS || is_beyond(row));
 }
 
-/* Of the total: is most of it well, and a part goes on? */
+static bool is_wide(const struct record *record)
+{
+    return record->scope == SCOPE_ZONE || record->scope == SCOPE_REGION ||
+           record->scope == SCOPE_CLOUD || record->scope == SCOPE_TOTAL;
+}
+
+/* A fault that met another one, or a moment in which all stalled, may have been
+ * taken for something wide: are most parts well, and one goes on? */
 static bool is_split(const struct alerts *alerts, const struct record *record)
 {
-    return record->scope == SCOPE_TOTAL &&
-           alerts_cause(alerts, record) != NULL &&
+    return is_wide(record) && alerts_cause(alerts, record) != NULL &&
            group_is_split(alerts->group, &alerts->standings, record->slot);
 }
 
@@ -235,42 +242,50 @@ static uint32_t quiet_needed(const struct record *record)
 
 /* ------------------------------------------------------------------ states */
 
-static void free_members(struct alerts *alerts, uint32_t index)
+/* Those of a narrowed alert have been in alarm for long: what is left of it
+ * need not wait to be told on its own. */
+static void free_members(struct alerts *alerts, uint32_t index,
+                         enum ending ending)
 {
     uint32_t slot;
 
     for (slot = 0; slot < alerts->standings.max; slot++) {
-        if (alerts->standings.rows[slot].owner == index) {
-            alerts->standings.rows[slot].owner = STANDING_NONE;
+        struct standing *row = &alerts->standings.rows[slot];
+
+        if (row->owner == index) {
+            row->owner = STANDING_NONE;
+            row->orphan = ending == ENDING_NARROWED ? STANDING_RIPE : 0;
         }
     }
 }
 
-/* Do alerts that go on explain the series of this one? */
-static bool was_absorbed(const struct alerts *alerts,
-                         const struct record *record)
+/* Is its own series in alarm still? If it ends even so, alerts that go on
+ * explain that. */
+static bool is_bad(const struct alerts *alerts, const struct record *record)
 {
     const struct standing *row = &alerts->standings.rows[record->slot];
 
     return alerts_cause(alerts, record) != NULL && row->alarm;
 }
 
-/* Its own series is well, or most of the total is: what is left must have
+/* Its own series is well, or most of its parts are: what is left must have
  * another cause. */
-static bool is_innocent(const struct record *record)
+static bool is_innocent(const struct alerts *alerts,
+                        const struct record *record)
 {
+    bool split = is_bad(alerts, record) || record->scope == SCOPE_TOTAL;
+
     return record->members > 0 &&
-           record->innocent >=
-               (record->scope == SCOPE_TOTAL ? INNOCENT_TOTAL : INNOCENT_MAX);
+           record->innocent >= (split ? INNOCENT_SPLIT : INNOCENT_MAX);
 }
 
 static void end(struct alerts *alerts, uint32_t index)
 {
     struct record *record = alerts->records[index];
-    bool absorbed = was_absorbed(alerts, record);
-    enum ending ending = !absorbed             ? ENDING_BACK
-                         : is_innocent(record) ? ENDING_NARROWED
-                                               : ENDING_PART;
+    bool absorbed = is_bad(alerts, record);
+    enum ending ending = !absorbed                     ? ENDING_BACK
+                         : is_innocent(alerts, record) ? ENDING_NARROWED
+                                                       : ENDING_PART;
 
     if (record->state != RECORD_UNTOLD) {
         alerts_tell(alerts, record, ending);
@@ -278,7 +293,7 @@ static void end(struct alerts *alerts, uint32_t index)
     if (record->state == RECORD_FIRING && !absorbed) {
         remember_flap(alerts, record);
     }
-    free_members(alerts, index);
+    free_members(alerts, index, ending);
     free(record);
     alerts->records[index] = NULL;
 }
@@ -322,13 +337,12 @@ static void go_on(struct alerts *alerts, struct record *record)
 
 /* Whether it is split is asked in every tick, not only in those with orphans.
  */
-static void tally_for_total(struct alerts *alerts)
+static void tally_for_wide(struct alerts *alerts)
 {
     uint32_t i;
 
     for (i = 0; i < ALERTS_MAX; i++) {
-        if (alerts->records[i] != NULL &&
-            alerts->records[i]->scope == SCOPE_TOTAL) {
+        if (alerts->records[i] != NULL && is_wide(alerts->records[i])) {
             group_tally(alerts->group, &alerts->standings);
             return;
         }
@@ -340,7 +354,7 @@ void alerts_live(struct alerts *alerts)
     uint32_t i;
 
     count_members(alerts);
-    tally_for_total(alerts);
+    tally_for_wide(alerts);
     for (i = 0; i < ALERTS_MAX; i++) {
         struct record *record = alerts->records[i];
 
@@ -352,8 +366,8 @@ void alerts_live(struct alerts *alerts)
         look_at_cause(alerts, record);
         record->quiet = record->members > 0 ? 0 : record->quiet + 1;
         if (record->quiet >= quiet_needed(record) ||
-            (record->members == 0 && was_absorbed(alerts, record)) ||
-            is_innocent(record)) {
+            (record->members == 0 && is_bad(alerts, record)) ||
+            is_innocent(alerts, record)) {
             end(alerts, i);
         } else {
             go_on(alerts, record);

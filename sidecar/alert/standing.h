@@ -39,6 +39,8 @@ struct standings {
     unsigned column_count;
 };
 
+#define STANDING_RIPE 2u /* ticks as an orphan before blame is laid */
+
 /* Harm lasts if it was seen in so many of the last five ticks with traffic. */
 #define LASTING_TICKS 3u
 #define LASTING_WINDOW 0x1fu

@@ -122,6 +122,66 @@ START_TEST(what_is_left_of_everything_is_told_on_its_own)
 }
 END_TEST
 
+/* A region is slow; then the cloud's other one, for a moment. */
+START_TEST(a_cloud_narrows_to_the_region_that_goes_on)
+{
+    struct town *town = town_create();
+    uint32_t aws = town_find(town, "cloud_provider=aws");
+    unsigned told;
+
+    town_alarm(town, "us-east-1");
+    town_alarm(town, "upstream=shop");
+    town_alarm(town, "upstream=pay");
+    ck_assert_str_eq(only_firing(town)->labels,
+                     "cloud_provider=aws,cloud_region=us-east-1");
+    town_alarm(town, "eu-west-1");
+    town_alarm(town, "upstream=api");
+    town->series[aws].verdict =
+        town->series[town_find(town, "cloud_provider=aws,"
+                                     "cloud_region=us-east-1")]
+            .verdict;
+    town_run(town, 10);
+    ck_assert_str_eq(town_last(town)->labels, "cloud_provider=aws");
+    ck_assert_str_eq(town_last(town)->state, "firing");
+
+    town_clear(town, "eu-west-1");
+    town_clear(town, "upstream=api");
+    told = town->told_count;
+    town_run(town, 8);
+    ck_assert_uint_eq(town->told_count, told + 2);
+    ck_assert_ptr_nonnull(
+        strstr(town->told[told].description, "told on its own"));
+    ck_assert_str_eq(town->told[told].labels, "cloud_provider=aws");
+    ck_assert_str_eq(town_last(town)->labels,
+                     "cloud_provider=aws,cloud_region=us-east-1");
+    ck_assert_str_eq(town_last(town)->state, "firing");
+    town_run(town, 120); /* reminded of, and that is all */
+    ck_assert_uint_eq(town_count(town, "resolved"), 2);
+    town_free(town);
+}
+END_TEST
+
+/* Where the other region is slow as well, it stays what it is. */
+START_TEST(a_cloud_that_is_bad_all_over_does_not_narrow)
+{
+    struct town *town = town_create();
+
+    town_alarm(town, "aws");
+    town_alarm(town, "upstream=shop");
+    town_alarm(town, "upstream=pay");
+    town_alarm(town, "upstream=api");
+    ck_assert_str_eq(only_firing(town)->labels, "cloud_provider=aws");
+    town_clear(town, "upstream=pay,peer=10.0.0.1"); /* but for one peer */
+    town_run(town, 120);
+    ck_assert_uint_eq(town_count(town, "resolved"), 0);
+    town_clear(town, ""); /* and when it ends, it ends as a whole */
+    town_run(town, 10);
+    ck_assert_uint_eq(town_count(town, "resolved"), 1);
+    ck_assert_str_eq(town_last(town)->labels, "cloud_provider=aws");
+    town_free(town);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("group");
@@ -134,6 +194,8 @@ int main(void)
     tcase_add_test(tcase, a_total_that_one_part_spoils_is_not_to_blame);
     tcase_add_test(tcase, two_faults_are_not_everything);
     tcase_add_test(tcase, what_is_left_of_everything_is_told_on_its_own);
+    tcase_add_test(tcase, a_cloud_narrows_to_the_region_that_goes_on);
+    tcase_add_test(tcase, a_cloud_that_is_bad_all_over_does_not_narrow);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
