@@ -35,7 +35,8 @@
     TOCSIN_REQUEST_REST(X)                                                     \
     TOCSIN_GRPC_FIELD(X)                                                       \
     TOCSIN_SAMPLE_FIELDS(X)                                                    \
-    TOCSIN_REQUEST_LABELS(X)
+    TOCSIN_LABELS_FIELD(X)                                                     \
+    TOCSIN_FIELDS_FIELD(X)
 
 #define UPSTREAM_RECORD(X)                                                     \
     TOCSIN_SEQ_FIELD(X)                                                        \
@@ -45,7 +46,7 @@
     TOCSIN_UPSTREAM_REST(X)                                                    \
     TOCSIN_GRPC_FIELD(X)                                                       \
     TOCSIN_SAMPLE_FIELDS(X)                                                    \
-    TOCSIN_UPSTREAM_LABELS(X)
+    TOCSIN_LABELS_FIELD(X)
 
 struct request_record {
     REQUEST_RECORD(NUMBER)
@@ -296,14 +297,6 @@ put_text(char *to, const char *from, size_t len)
 #define IS_USUAL_PAIRS(m) record->m == 0
 #define AND_USUAL(member, kind, name, unit, help) &&IS_USUAL_##kind(member)
 
-/* A group that has is one piece. */
-#define ENCODE_GROUP(group, ready)                                             \
-    if (1 group(AND_USUAL)) {                                                  \
-        to = put_ready(to, &(ready));                                          \
-    } else {                                                                   \
-        group(ENCODE)                                                          \
-    }
-
 #define ENCODE_PLACE                                                           \
     if (record->place == 0 && record->grpc == TOCSIN_NONE) {                   \
         to = put_ready(to, &encoder->nothing);                                 \
@@ -313,19 +306,35 @@ put_text(char *to, const char *from, size_t len)
                                 : put_pieces(to, place, record->place);        \
     }
 
-/* The sample and the labels behind it: all of them, or the sample alone. */
-#define ENCODE_END(labels, ready)                                              \
-    if (1 TOCSIN_SAMPLE_FIELDS(AND_USUAL) labels(AND_USUAL)) {                 \
+/* The sample and all that follows it, which is one piece where it is usual; or
+ * the sample with the name of the field behind it. */
+#define ENCODE_END(rest, ready)                                                \
+    if (1 TOCSIN_SAMPLE_FIELDS(AND_USUAL) TOCSIN_LABELS_FIELD(AND_USUAL)       \
+            rest(AND_USUAL)) {                                                 \
         to = put_ready(to, &(ready));                                          \
     } else {                                                                   \
-        ENCODE_GROUP(TOCSIN_SAMPLE_FIELDS, encoder->sample)                    \
-        labels(ENCODE)                                                         \
+        if (1 TOCSIN_SAMPLE_FIELDS(AND_USUAL)) {                               \
+            to = put_sample(to, &encoder->sample);                             \
+        } else {                                                               \
+            TOCSIN_SAMPLE_FIELDS(ENCODE)                                       \
+            to = TOCSIN_PUT_NAME(to, "labels");                                \
+        }                                                                      \
+        ENCODE_PAIRS(labels, "labels")                                         \
+        rest(ENCODE)                                                           \
     }
+
+#define NO_FIELDS(X)
 
 static inline char *put_ready(char *to, const struct tocsin_ready *ready)
 {
     memcpy(to, ready->text, sizeof(ready->text));
     return to + ready->len;
+}
+
+static inline char *put_sample(char *to, const struct tocsin_sample *sample)
+{
+    memcpy(to, sample->text, sizeof(sample->text));
+    return to + sample->len;
 }
 
 static __attribute__((noinline)) void
@@ -404,7 +413,7 @@ static char *encode_request(struct tocsin_encoder *encoder, char *to,
     text = place + record->place;
     TOCSIN_REQUEST_REST(ENCODE)
     ENCODE_PLACE
-    ENCODE_END(TOCSIN_REQUEST_LABELS, encoder->end[TOCSIN_REQUEST])
+    ENCODE_END(TOCSIN_FIELDS_FIELD, encoder->end[TOCSIN_REQUEST])
     return to;
 }
 
@@ -426,7 +435,7 @@ static char *encode_upstream(struct tocsin_encoder *encoder, char *to,
     text = place + record->place;
     TOCSIN_UPSTREAM_REST(ENCODE)
     ENCODE_PLACE
-    ENCODE_END(TOCSIN_UPSTREAM_LABELS, encoder->end[TOCSIN_UPSTREAM])
+    ENCODE_END(NO_FIELDS, encoder->end[TOCSIN_UPSTREAM])
     return to;
 }
 
@@ -445,7 +454,7 @@ void tocsin_encoder_init(struct tocsin_encoder *encoder)
     struct tocsin_event event = {.grpc = TOCSIN_NONE};
     static const char none[16]; /* as much as put_text() would read */
     const char *text = none;
-    char *to, *sample;
+    char *to;
 
     memset(encoder, 0, sizeof(*encoder));
     encoder->second = TOCSIN_NONE;
@@ -462,13 +471,13 @@ void tocsin_encoder_init(struct tocsin_encoder *encoder)
 
     to = memory;
     TOCSIN_SAMPLE_FIELDS(ENCODE)
-    ready_set(&encoder->sample, memory, to);
-    sample = to;
-    TOCSIN_REQUEST_LABELS(ENCODE)
-    ready_set(&encoder->end[TOCSIN_REQUEST], memory, to);
-    to = sample;
-    TOCSIN_UPSTREAM_LABELS(ENCODE)
+    to = TOCSIN_PUT_NAME(to, "labels");
+    encoder->sample.len = (size_t)(to - memory);
+    memcpy(encoder->sample.text, memory, sizeof(encoder->sample.text));
+    ENCODE_PAIRS(labels, "labels")
     ready_set(&encoder->end[TOCSIN_UPSTREAM], memory, to);
+    TOCSIN_FIELDS_FIELD(ENCODE)
+    ready_set(&encoder->end[TOCSIN_REQUEST], memory, to);
     (void)text;
 }
 

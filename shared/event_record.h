@@ -59,13 +59,18 @@ struct tocsin_ready {
     char text[80]; /* all of it is copied */
 };
 
+struct tocsin_sample {
+    size_t len;
+    char text[48]; /* its fields, and "$6\r\nlabels\r\n" */
+};
+
 struct tocsin_encoder {
     struct tocsin_counter seq[2]; /* TOCSIN_REQUEST, TOCSIN_UPSTREAM */
     uint64_t second;              /* since the epoch, or TOCSIN_NONE */
     char time[32];                /* "$2\r\nts\r\n$16\r\n" and its digits */
     struct tocsin_ready nowhere;
     struct tocsin_ready nothing; /* no gRPC status either */
-    struct tocsin_ready sample;
+    struct tocsin_sample sample;
     struct tocsin_ready end[2]; /* sample and all that follows it */
 };
 

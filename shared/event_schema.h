@@ -65,7 +65,8 @@
     TOCSIN_REQUEST_MAIN(X)                                                     \
     TOCSIN_PLACE_FIELDS(X)                                                     \
     TOCSIN_SAMPLE_FIELDS(X)                                                    \
-    TOCSIN_REQUEST_LABELS(X)
+    TOCSIN_LABELS_FIELD(X)                                                     \
+    TOCSIN_FIELDS_FIELD(X)
 
 /* Known of a location once and for all, as are the upstream and the place. */
 #define TOCSIN_WHERE_FIELDS(X)                                                 \
@@ -91,8 +92,10 @@
     X(cache, TEXT, "cache", "", "cache status, empty without a cache")         \
     X(attempts, UINT, "attempts", "", "number of upstream attempts")
 
-#define TOCSIN_REQUEST_LABELS(X)                                               \
-    X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")            \
+#define TOCSIN_LABELS_FIELD(X)                                                 \
+    X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")
+
+#define TOCSIN_FIELDS_FIELD(X)                                                 \
     X(fields, PAIRS, "fields", "", "tocsin_field: name=value, ...")
 
 #define TOCSIN_UPSTREAM_FIELDS(X)                                              \
@@ -106,7 +109,7 @@
     TOCSIN_UPSTREAM_MAIN(X)                                                    \
     TOCSIN_PLACE_FIELDS(X)                                                     \
     TOCSIN_SAMPLE_FIELDS(X)                                                    \
-    TOCSIN_UPSTREAM_LABELS(X)
+    TOCSIN_LABELS_FIELD(X)
 
 #define TOCSIN_UPSTREAM_MAIN(X)                                                \
     TOCSIN_UPSTREAM_DUR(X)                                                     \
@@ -128,9 +131,6 @@
     X(header, OPT, "header", "us", "time to the end of the header")            \
     X(in, UINT, "in", "By", "bytes received from the peer")                    \
     X(out, UINT, "out", "By", "bytes sent to the peer")
-
-#define TOCSIN_UPSTREAM_LABELS(X)                                              \
-    X(labels, PAIRS, "labels", "", "tocsin_label: name=value, ...")
 
 /* One every second from each producer. The counters cover the life of src. */
 #define TOCSIN_BEAT_FIELDS(X)                                                  \
