@@ -11,7 +11,7 @@
 #include <poll.h>
 
 
-/* from nothing to a link that was greeted: connect, TLS, AUTH, SELECT */
+/* from nothing to a link that was greeted: connect, TLS, AUTH, SELECT, ROLE */
 
 
 void
@@ -171,6 +171,15 @@ ngx_tocsin_link_greet(ngx_tocsin_link_t *link)
         tocsin_resp_put(&out, TOCSIN_SPAN("SELECT"));
         tocsin_resp_put_uint(&out, ep->server->db);
         commands++;
+    }
+
+    if (link->known) {
+        /* the last of them, see ngx_tocsin_reply.c */
+        tocsin_resp_put_array(&out, 1);
+        tocsin_resp_put(&out, TOCSIN_SPAN("ROLE"));
+        commands++;
+
+        link->role[0] = '\0';
     }
 
     link->state = NGX_TOCSIN_LINK_GREETING;

@@ -61,6 +61,7 @@ struct ngx_tocsin_link_s {
     ngx_sockaddr_t                    master_sockaddr;
     u_char                            master_name[NGX_SOCKADDR_STRLEN];
     ngx_uint_t                        told;       /* parts of it */
+    char                              role[16];   /* as the master told it */
 
     ngx_tocsin_link_state_e           state;
     ngx_peer_connection_t             peer;
@@ -129,6 +130,9 @@ void ngx_tocsin_sentinel_ask(ngx_tocsin_link_t *link);
 void ngx_tocsin_sentinel_string(ngx_tocsin_link_t *link, ngx_uint_t depth,
     u_char *p, size_t len);
 void ngx_tocsin_sentinel_told(ngx_tocsin_link_t *link);
+void ngx_tocsin_sentinel_role(ngx_tocsin_link_t *link, ngx_uint_t depth,
+    u_char *p, size_t len);
+ngx_int_t ngx_tocsin_sentinel_is_master(ngx_tocsin_link_t *link);
 
 /* ngx_tocsin_redis.c */
 void ngx_tocsin_link_read_handler(ngx_event_t *rev);

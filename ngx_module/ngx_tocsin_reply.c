@@ -216,7 +216,9 @@ ngx_tocsin_reply_end(ngx_tocsin_link_t *link)
         if (link->asking) {
             ngx_tocsin_sentinel_told(link);
 
-        } else {
+        } else if (!link->known
+                   || ngx_tocsin_sentinel_is_master(link) == NGX_OK)
+        {
             ngx_tocsin_link_greeted(link);
         }
 
@@ -267,6 +269,9 @@ ngx_tocsin_reply_string(const redisReadTask *task, char *p, size_t len)
 
     } else if (link->asking) {
         ngx_tocsin_sentinel_string(link, depth, (u_char *) p, len);
+
+    } else if (link->greetings == 1 && link->known) {
+        ngx_tocsin_sentinel_role(link, depth, (u_char *) p, len);
 
     } else if (link->greetings == 0 && link->commands) {
         if (depth == 0) {

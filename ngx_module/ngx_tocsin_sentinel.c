@@ -12,8 +12,10 @@
 /*
  * An endpoint may be a sentinel, which knows where the master is.  A link then
  * connects twice: to the sentinel, asks, and leaves it; to the address that it
- * was told.  Whenever that one fails, or says READONLY, the next sentinel is
- * asked.  What is told has to be an address, for names are not resolved here.
+ * was told.  A sentinel may be stale, so that one is asked for its role before
+ * it is used.  Whenever it fails, or is no master, or says READONLY, the next
+ * sentinel is asked.  What is told has to be an address, for names are not
+ * resolved here.
  */
 
 
@@ -148,4 +150,38 @@ ngx_tocsin_sentinel_told(ngx_tocsin_link_t *link)
                      : "knows no master \"%V\"", master);
 
     ngx_tocsin_link_fail(link, NGX_LOG_ERR, (char *) text, p - text);
+}
+
+
+/* the first word of the reply to ROLE; replicas and offsets follow */
+
+void
+ngx_tocsin_sentinel_role(ngx_tocsin_link_t *link, ngx_uint_t depth,
+    u_char *p, size_t len)
+{
+    if (depth == 1 && link->role[0] == '\0') {
+        ngx_tocsin_words((u_char *) link->role, sizeof(link->role), p, len);
+    }
+}
+
+
+ngx_int_t
+ngx_tocsin_sentinel_is_master(ngx_tocsin_link_t *link)
+{
+    u_char      *p, text[NGX_TOCSIN_TROUBLE];
+    ngx_str_t   *master;
+
+    if (ngx_strcmp(link->role, "master") == 0) {
+        return NGX_OK;
+    }
+
+    master = &link->endpoints[link->endpoint].server->master;
+
+    p = ngx_snprintf(text, sizeof(text), "is not the master \"%V\" that a "
+                     "sentinel takes it for, its role is \"%s\"",
+                     master, link->role);
+
+    ngx_tocsin_link_fail(link, NGX_LOG_WARN, (char *) text, p - text);
+
+    return NGX_ERROR;
 }

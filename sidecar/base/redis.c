@@ -1,8 +1,14 @@
 /*
- * Connections to Redis, for intake, the outbox and the commands of operators.
- * They block, with a time-out on everything, since each has a thread or a
- * moment of its own. Secrets come from a file at every connect, so that a
- * rotated password needs no restart, and are wiped at once.
+ * Connections to Redis, for intake, the outbox and the commands of operators:
+ * this is the only place that makes them. They block, with a time-out on
+ * everything, since each has a thread or a moment of its own. Secrets come from
+ * a file at every connect, so that a rotated password needs no restart, and are
+ * wiped at once.
+ *
+ * Where the URL names sentinels, they are asked one after the other, beginning
+ * with the one that was of use last. Who they name is asked for its role before
+ * it is used; a sentinel may be stale. All of that together takes two time-outs
+ * at most: whoever calls has a watchdog to feed.
  */
 #include "redis.h"
 
@@ -16,145 +22,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
-
-#define REDIS_HOST_MAX 256
-#define REDIS_PORT_DEFAULT 6379
-#define REDIS_DB_MAX 65535
-
-#define REDIS_URL_FORMS                                                        \
-    "expected redis://host:port/db, rediss://host:port/db or unix:/path, "     \
-    "unix:/path?db=N"
-
-struct redis_url {
-    bool local, tls;
-    char host[REDIS_HOST_MAX]; /* or path */
-    unsigned port, db;
-};
-
-static int redis_url_number(const char *text, unsigned max, unsigned *number)
-{
-    unsigned long value;
-    char *end;
-
-    if (*text < '0' || *text > '9') {
-        return -1;
-    }
-    errno = 0;
-    value = strtoul(text, &end, 10);
-    if (errno != 0 || *end != '\0' || value > max) {
-        return -1;
-    }
-    *number = (unsigned)value;
-    return 0;
-}
-
-static int redis_url_local(const char *rest, struct redis_url *to,
-                           struct err *err)
-{
-    const char *query = strstr(rest, "?db=");
-    size_t len = query != NULL ? (size_t)(query - rest) : strlen(rest);
-
-    to->local = true;
-    if (*rest != '/' || len > 107) { /* sun_path */
-        return err_set(err, ERR_USAGE,
-                       "\"unix:%s\": not an absolute path of at most 107 "
-                       "bytes, " REDIS_URL_FORMS,
-                       rest);
-    }
-    memcpy(to->host, rest, len);
-    to->host[len] = '\0';
-    if (query != NULL &&
-        redis_url_number(query + 4, REDIS_DB_MAX, &to->db) != 0) {
-        return err_set(err, ERR_USAGE, "\"%s\": not a database number",
-                       query + 4);
-    }
-    return 0;
-}
-
-/* host, host:port, [v6], [v6]:port */
-static int redis_url_host(char *authority, struct redis_url *to,
-                          struct err *err)
-{
-    char *host = authority;
-    char *end, *port;
-
-    if (*host == '[') {
-        end = strchr(++host, ']');
-        port = end != NULL && end[1] == ':' ? end + 1 : NULL;
-        if (end == NULL || (port == NULL && end[1] != '\0')) {
-            return err_set(err, ERR_USAGE,
-                           "\"%s\": not an address in "
-                           "brackets, " REDIS_URL_FORMS,
-                           authority);
-        }
-        *end = '\0';
-    } else {
-        port = strchr(host, ':');
-    }
-    if (port != NULL) {
-        *port++ = '\0';
-        if (redis_url_number(port, 65535, &to->port) != 0 || to->port == 0) {
-            return err_set(err, ERR_USAGE,
-                           "\"%s\": not a port, " REDIS_URL_FORMS, port);
-        }
-    }
-    if (*host == '\0') {
-        return err_set(err, ERR_USAGE, "no host, " REDIS_URL_FORMS);
-    }
-    snprintf(to->host, sizeof(to->host), "%s", host);
-    return 0;
-}
-
-static int redis_url_parse(const char *url, struct redis_url *to,
-                           struct err *err)
-{
-    static const char scheme[] = "redis://", tls_scheme[] = "rediss://";
-    char authority[REDIS_HOST_MAX];
-    const char *rest, *slash;
-    size_t len;
-
-    memset(to, 0, sizeof(*to));
-    to->port = REDIS_PORT_DEFAULT;
-    if (strncmp(url, "unix:", 5) == 0) {
-        return redis_url_local(url + 5, to, err);
-    }
-    to->tls = strncmp(url, tls_scheme, sizeof(tls_scheme) - 1) == 0;
-    if (!to->tls && strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
-        return err_set(err, ERR_USAGE, "\"%s\": " REDIS_URL_FORMS, url);
-    }
-    if (to->tls && redis_tls_missing() != NULL) {
-        return err_set(err, ERR_USAGE, "rediss://: %s", redis_tls_missing());
-    }
-    rest = url + (to->tls ? sizeof(tls_scheme) : sizeof(scheme)) - 1;
-    slash = strchr(rest, '/');
-    len = slash != NULL ? (size_t)(slash - rest) : strlen(rest);
-    if (len >= sizeof(authority)) {
-        return err_set(err, ERR_USAGE, "host longer than %d bytes",
-                       REDIS_HOST_MAX - 1);
-    }
-    memcpy(authority, rest, len);
-    authority[len] = '\0';
-    if (strchr(authority, '@') != NULL) {
-        return err_set(err, ERR_USAGE,
-                       "the URL must not hold a user or a password: use "
-                       "redis.username and redis.password_file");
-    }
-    if (slash != NULL && slash[1] != '\0' &&
-        redis_url_number(slash + 1, REDIS_DB_MAX, &to->db) != 0) {
-        return err_set(err, ERR_USAGE,
-                       "\"%s\": not a database number, " REDIS_URL_FORMS,
-                       slash + 1);
-    }
-    return redis_url_host(authority, to, err);
-}
-
-int redis_url_check(const char *url, struct err *err)
-{
-    struct redis_url parsed;
-
-    return redis_url_parse(url, &parsed, err);
-}
+#include "redis_sentinel.h"
+#include "redis_url.h"
 
 static enum err_code redis_code(const redisContext *redis)
 {
@@ -259,47 +130,81 @@ static int redis_select(redisContext *redis, unsigned db, struct err *err)
     return redis_command(redis, NULL, err, 2, argv, NULL);
 }
 
-static redisContext *redis_open(const struct redis_url *url,
-                                struct timeval timeout)
+/* ---------------------------------------------------------- connecting */
+
+/* Puts "redis: where: " before a message, which may begin with "redis: ". */
+static int redis_place(struct err *err, const char *where)
 {
-    if (url->local) {
-        return redisConnectUnixWithTimeout(url->host, timeout);
+    static const char room[] = "redis: ";
+
+    if (err != NULL && strncmp(err->message, room, sizeof(room) - 1) == 0) {
+        memmove(err->message, err->message + sizeof(room) - 1,
+                strlen(err->message + sizeof(room) - 1) + 1);
     }
-    return redisConnectWithTimeout(url->host, (int)url->port, timeout);
+    return err_prefix(err, "redis: %s", where);
 }
 
-redisContext *redis_connect(const struct redis_options *options,
-                            struct err *err)
+static int redis_place_host(struct err *err, const char *what,
+                            const struct redis_host *host)
 {
-    struct timeval timeout = {
-        .tv_sec = options->timeout_ms / 1000,
-        .tv_usec = options->timeout_ms % 1000 * 1000,
-    };
-    struct redis_url url;
-    redisContext *redis;
+    char where[REDIS_HOST_MAX + 64];
 
-    if (redis_url_parse(options->url, &url, err) != 0) {
-        return NULL;
+    snprintf(where, sizeof(where), "%s %s:%u", what, host->name, host->port);
+    return redis_place(err, where);
+}
+
+struct attempt {
+    struct redis_options *options;
+    const struct redis_url *url;
+    uint64_t deadline; /* us, monotonic; 0 for none */
+};
+
+/* How long the next step may take. */
+static struct timeval redis_patience(const struct attempt *attempt)
+{
+    uint64_t us = (uint64_t)attempt->options->timeout_ms * 1000;
+    uint64_t now = clock_monotonic();
+
+    if (attempt->deadline != 0) {
+        uint64_t left = attempt->deadline > now ? attempt->deadline - now : 1;
+
+        us = left < us ? left : us;
     }
-    redis = redis_open(&url, timeout);
+    return (struct timeval){.tv_sec = (time_t)(us / 1000000),
+                            .tv_usec = (suseconds_t)(us % 1000000)};
+}
+
+static redisContext *redis_open(const struct attempt *attempt,
+                                const struct redis_host *host)
+{
+    struct timeval timeout = redis_patience(attempt);
+
+    if (attempt->url->local) {
+        return redisConnectUnixWithTimeout(host->name, timeout);
+    }
+    return redisConnectWithTimeout(host->name, (int)host->port, timeout);
+}
+
+/* A connection with its time-outs, by TLS where that is due. */
+static redisContext *redis_dial(const struct attempt *attempt,
+                                const struct redis_host *host, struct err *err)
+{
+    redisContext *redis = redis_open(attempt, host);
+
     if (redis == NULL || redis->err != 0) {
-        err_set(err, ERR_NETWORK, "redis: %s: %s", options->url,
+        err_set(err, ERR_NETWORK, "%s",
                 redis != NULL ? redis->errstr : "out of memory");
         goto fail;
     }
-    if (redisSetTimeout(redis, timeout) != REDIS_OK) {
-        err_set(err, ERR_SYSTEM, "redis: %s: no time-out could be set",
-                options->url);
+    if (redisSetTimeout(redis, redis_patience(attempt)) != REDIS_OK) {
+        err_set(err, ERR_SYSTEM, "no time-out could be set");
         goto fail;
     }
-    if (!url.local) {
+    if (!attempt->url->local) {
         redisEnableKeepAlive(redis);
     }
-    if (url.tls && redis_tls_start(redis, &options->tls, url.host, err) != 0) {
-        goto fail;
-    }
-    if (redis_authenticate(redis, options, err) != 0 ||
-        redis_select(redis, url.db, err) != 0) {
+    if (attempt->url->tls &&
+        redis_tls_start(redis, &attempt->options->tls, host->name, err) != 0) {
         goto fail;
     }
     return redis;
@@ -309,4 +214,162 @@ fail:
         redisFree(redis);
     }
     return NULL;
+}
+
+/* A connection that may be used: authenticated, the database selected. */
+static redisContext *redis_greet(const struct attempt *attempt,
+                                 const struct redis_host *host, struct err *err)
+{
+    redisContext *redis = redis_dial(attempt, host, err);
+
+    if (redis == NULL) {
+        return NULL;
+    }
+    if (redis_authenticate(redis, attempt->options, err) == 0 &&
+        redis_select(redis, attempt->url->db, err) == 0) {
+        return redis;
+    }
+    redisFree(redis);
+    return NULL;
+}
+
+/* The master that one sentinel names. */
+static redisContext *redis_follow(const struct attempt *attempt,
+                                  const struct redis_host *sentinel,
+                                  struct err *err)
+{
+    const char *master = attempt->url->master;
+    redisContext *redis = redis_dial(attempt, sentinel, err);
+    struct redis_host host;
+    int rc;
+
+    if (redis == NULL) {
+        return NULL;
+    }
+    rc = redis_sentinel_ask(redis, master, &host, err);
+    redisFree(redis);
+    if (rc != 0) {
+        return NULL;
+    }
+    redis = redis_greet(attempt, &host, err);
+    if (redis != NULL && redis_role_ask(redis, master, err) != 0) {
+        redisFree(redis);
+        redis = NULL;
+    }
+    if (redis == NULL) {
+        redis_place_host(err, "its master", &host);
+    }
+    return redis;
+}
+
+static redisContext *redis_search(struct attempt *attempt, struct err *err)
+{
+    struct redis_options *options = attempt->options;
+    unsigned count = attempt->url->count, i;
+    redisContext *redis = NULL;
+
+    attempt->deadline =
+        clock_monotonic() + 2 * (uint64_t)options->timeout_ms * 1000;
+    for (i = 0; i < count && redis == NULL; i++) {
+        const struct redis_host *sentinel;
+
+        if (i != 0 && clock_monotonic() >= attempt->deadline) {
+            break; /* the next call goes on from here */
+        }
+        sentinel = &attempt->url->hosts[options->sentinel % count];
+        redis = redis_follow(attempt, sentinel, err);
+        if (redis == NULL) {
+            redis_place_host(err, "sentinel", sentinel);
+            options->sentinel = (options->sentinel + 1) % count;
+        }
+    }
+    if (redis != NULL) {
+        attempt->deadline = 0;
+        redisSetTimeout(redis, redis_patience(attempt));
+    }
+    return redis;
+}
+
+static bool given(const char *text)
+{
+    return text != NULL && *text != '\0';
+}
+
+/* What sentinels tell are addresses, which stand in no certificate. */
+static int redis_want_tls(const struct redis_options *options,
+                          struct redis_url *url, struct err *err)
+{
+    const struct redis_tls *tls = &options->tls;
+
+    if (*url->master == '\0' || (!given(tls->ca) && !given(tls->cert) &&
+                                 !given(tls->key) && !given(tls->name))) {
+        return 0;
+    }
+    if (!given(tls->name)) {
+        return err_set(err, ERR_USAGE,
+                       "redis.tls_name is missing: TLS with sentinels, which "
+                       "tell addresses, needs the name in all certificates");
+    }
+    if (redis_tls_missing() != NULL) {
+        return err_set(err, ERR_USAGE, "redis.tls_name with sentinel://: %s",
+                       redis_tls_missing());
+    }
+    url->tls = true;
+    return 0;
+}
+
+int redis_options_check(const struct redis_options *options, struct err *err)
+{
+    struct redis_url url;
+
+    if (redis_url_parse(options->url, &url, err) != 0) {
+        return -1;
+    }
+    return redis_want_tls(options, &url, err);
+}
+
+redisContext *redis_connect(struct redis_options *options, struct err *err)
+{
+    struct redis_url url;
+    struct attempt attempt = {.options = options, .url = &url};
+    redisContext *redis;
+
+    if (redis_url_parse(options->url, &url, err) != 0 ||
+        redis_want_tls(options, &url, err) != 0) {
+        return NULL;
+    }
+    if (*url.master != '\0') {
+        return redis_search(&attempt, err);
+    }
+    redis = redis_greet(&attempt, &url.hosts[0], err);
+    if (redis == NULL) {
+        redis_place(err, options->url);
+    }
+    return redis;
+}
+
+int redis_still_master(redisContext *redis, const struct redis_options *options,
+                       struct err *err)
+{
+    struct redis_url url;
+
+    if (!redis_url_sentinels(options->url)) {
+        return 0;
+    }
+    if (redis_url_parse(options->url, &url, err) != 0 ||
+        redis_role_ask(redis, url.master, err) != 0) {
+        return redis_place(err, redis_peer(redis));
+    }
+    return 0;
+}
+
+const char *redis_peer(const redisContext *redis)
+{
+    static _Thread_local char text[REDIS_HOST_MAX + 16];
+
+    if (redis->connection_type == REDIS_CONN_UNIX) {
+        return redis->unix_sock.path;
+    }
+    snprintf(text, sizeof(text), "%.255s:%d", redis->tcp.host, redis->tcp.port);
+    return text;
 }

@@ -122,9 +122,15 @@ const char *command_config_path(const char *path)
 
 int command_config(const char *path, struct config *config)
 {
+    struct redis_options options;
     struct err err;
 
     if (config_load(command_config_path(path), config, &err) != 0) {
+        fprintf(stderr, "%s\n", err.message);
+        return -1;
+    }
+    options = command_redis(config);
+    if (redis_options_check(&options, &err) != 0) {
         fprintf(stderr, "%s\n", err.message);
         return -1;
     }

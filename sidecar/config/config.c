@@ -12,6 +12,7 @@
 
 #include "../base/file.h"
 #include "../base/redis_tls.h"
+#include "../base/redis_url.h"
 #include "config_reader.h"
 #include "config_value.h"
 
@@ -122,10 +123,15 @@ static int fail_value(struct walk *walk, const struct config_key *key)
 {
     const char *text = config_reader_text(&walk->reader);
     char expected[CONFIG_EXPECTED_MAX], clean[SHOWN_MAX + 4];
+    struct err err;
 
     if (key->type == CONFIG_REDIS_URL && text != NULL &&
         strncmp(text, "rediss://", 9) == 0 && redis_tls_missing() != NULL) {
         return FAIL(walk, key->path, "rediss://: %s", redis_tls_missing());
+    }
+    if (key->type == CONFIG_REDIS_URL && text != NULL &&
+        redis_url_sentinels(text) && redis_url_check(text, &err) != 0) {
+        return FAIL(walk, key->path, "sentinel://: %s", err.message);
     }
     config_value_expected(key, expected);
     if (text == NULL) {

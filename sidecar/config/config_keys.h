@@ -8,7 +8,8 @@
  * TEXT       char[]                  text; may be empty
  * NAME       char[]                  letters, digits, _ . : -
  * PATH       char[]                  a file or directory; may be empty
- * REDIS_URL  char[]                  redis[s]://host:port/db or unix:/path
+ * REDIS_URL  char[]                  redis[s]://host:port/db, unix:/path or
+ *                                    sentinel://master@host:port,host:port/db
  * URL        char[]                  http:// or https://; may be empty
  * UINT       uint64_t                whole number
  * REAL       double                  number
@@ -37,7 +38,8 @@
 /* clang-format off */
 #define CONFIG_KEYS(X)                                                         \
     X(redis_url, "redis.url", REDIS_URL, "redis://127.0.0.1:6379/0", 0, 0,     \
-      "where Redis is: redis://, rediss://host:port/db (TLS) or unix:/path")   \
+      "where Redis is: redis://, rediss://host:port/db (TLS), unix:/path or "  \
+      "sentinel://master@host:port,host:port/db")                              \
     X(redis_prefix, "redis.prefix", NAME, "tocsin", 0, 0,                      \
       "what the names of all streams begin with, as in tocsin_stream")         \
     X(redis_shards, "redis.shards", UINT, "1", 1, 64,                          \
@@ -53,7 +55,8 @@
     X(redis_tls_key, "redis.tls_key", PATH, "\"\"", 0, 0,                      \
       "key of that certificate")                                               \
     X(redis_tls_name, "redis.tls_name", TEXT, "\"\"", 0, 0,                    \
-      "name that Redis' certificate must bear; empty: the host of the URL")    \
+      "name that Redis' certificate must bear; empty: the host of the URL; "   \
+      "with sentinel:// it has TLS used, for which it is needed")              \
     X(redis_timeout, "redis.timeout", DURATION, "2s",                          \
       100 * CONFIG_MS, CONFIG_M,                                               \
       "how long connecting or one answer may take")                            \

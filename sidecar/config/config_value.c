@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/redis.h"
+#include "../base/redis_url.h"
 
 const struct config_key config_keys[] = {
 #define X(member, path, TYPE, value, least, most, help)                        \
@@ -239,7 +239,8 @@ static const char *const expected[] = {
     [CONFIG_TEXT] = "a text of at most 255 bytes without control characters",
     [CONFIG_NAME] = "a name of letters, digits, '_', '.', ':' and '-'",
     [CONFIG_PATH] = "a path of at most 255 bytes",
-    [CONFIG_REDIS_URL] = ("redis://host:port/db, rediss://host:port/db or "
+    [CONFIG_REDIS_URL] = ("redis://host:port/db, rediss://host:port/db, "
+                          "sentinel://master@host:port,host:port/db or "
                           "unix:/path, without user and password"),
     [CONFIG_URL] = "a URL that begins with http:// or https://",
     [CONFIG_UINT] = "a whole number",

@@ -94,6 +94,18 @@ void ngx_tocsin_sentinel_told(ngx_tocsin_link_t *link)
     (void)link;
 }
 
+void ngx_tocsin_sentinel_role(ngx_tocsin_link_t *link, ngx_uint_t depth,
+                              u_char *p, size_t len)
+{
+    (void)link, (void)depth, (void)p, (void)len;
+}
+
+ngx_int_t ngx_tocsin_sentinel_is_master(ngx_tocsin_link_t *link)
+{
+    (void)link;
+    return NGX_OK;
+}
+
 void ngx_tocsin_link_good(ngx_tocsin_link_t *link)
 {
     link->served = 1;

@@ -135,10 +135,15 @@ static const char *const bad[][2] = {
      "t.yaml:1:1: notify.smtp: unknown key (nearest name: notify)"},
     {"redis:\n  url: http://x\n",
      "t.yaml:2:8: redis.url: \"http://x\", expected redis://host:port/db, "
-     "rediss://host:port/db or unix:/path, without user and password"},
+     "rediss://host:port/db, sentinel://master@host:port,host:port/db or "
+     "unix:/path, without user and password"},
     {"redis: {url: 'redis://u:secret@x'}\n",
      "t.yaml:1:14: redis.url: \"...@...\", expected redis://host:port/db, "
-     "rediss://host:port/db or unix:/path, without user and password"},
+     "rediss://host:port/db, sentinel://master@host:port,host:port/db or "
+     "unix:/path, without user and password"},
+    {"redis: {url: 'sentinel://redis:26379'}\n",
+     "t.yaml:1:14: redis.url: sentinel://: no name of a master, expected "
+     "sentinel://master@host:port,host:port/db"},
     {"redis: {prefix: 'a b'}\n",
      "t.yaml:1:17: redis.prefix: \"a b\", expected a name of letters, digits, "
      "'_', '.', ':' and '-'"},
