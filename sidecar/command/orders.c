@@ -120,6 +120,32 @@ static int take_reply(struct orders *orders, const redisReply *reply)
     return count;
 }
 
+/* A Redis that does not have the last command that was read has lost it, or
+ * has another past: its commands may stand below that. All are read then; one
+ * that is done twice is as one. */
+static int connect_now(struct orders *orders, struct err *err)
+{
+    char key[512];
+    const char *argv[] = {"XRANGE",     key,     orders->last,
+                          orders->last, "COUNT", "1"};
+    redisReply *reply;
+
+    orders->redis = redis_connect(&orders->options.redis, err);
+    if (orders->redis == NULL) {
+        return -1;
+    }
+    snprintf(key, sizeof(key), "%s:%s", orders->options.prefix,
+             TOCSIN_STREAM_COMMANDS);
+    if (redis_command(orders->redis, &reply, err, 6, argv, NULL) != 0) {
+        return -1;
+    }
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 0) {
+        snprintf(orders->last, sizeof(orders->last), "0-0");
+    }
+    freeReplyObject(reply);
+    return 0;
+}
+
 static int ask(struct orders *orders, struct err *err)
 {
     char key[512];
@@ -128,12 +154,12 @@ static int ask(struct orders *orders, struct err *err)
     redisReply *reply;
     int count;
 
-    if (orders->redis == NULL) {
-        orders->redis = redis_connect(&orders->options.redis, err);
+    if (orders->redis == NULL && connect_now(orders, err) != 0) {
+        return -1;
     }
     snprintf(key, sizeof(key), "%s:%s", orders->options.prefix,
              TOCSIN_STREAM_COMMANDS);
-    if (orders->redis == NULL ||
+    if (redis_still_master(orders->redis, &orders->options.redis, err) != 0 ||
         redis_command(orders->redis, &reply, err, 6, argv, NULL) != 0) {
         return -1;
     }

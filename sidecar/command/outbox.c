@@ -7,6 +7,10 @@
  * state and time - is not written again. Replays are exact, so the same alert
  * has the same id, state and time.
  *
+ * What was written of late is kept for a while: a replica that is promoted may
+ * not have it, though its master had acknowledged it. Of such letters those
+ * that the tail lacks are written again.
+ *
  * Ids of entries are Redis' own ("*"): ids of ours would break as soon as a
  * clock is set back.
  */
@@ -29,11 +33,14 @@
 #define BOARD_MAXLEN "2"
 #define COMMAND_MAX ((size_t)8 << 20)
 #define TAIL_MAX 2000 /* entries read back */
+#define SENT_MAX 256u /* letters that are kept */
+#define SENT_FOR (600 * CLOCK_SECOND)
 #define BACKOFF_MIN 100000u
 #define BACKOFF_MAX 5000000u
 
 struct letter {
     uint64_t key;
+    uint64_t sent_at; /* monotonic; 0 while it waits */
     size_t len;
     char command[];
 };
@@ -44,9 +51,11 @@ struct outbox {
     redisContext *redis;
     uint64_t retry_at, backoff;
 
-    struct letter **letters; /* a ring of options.max */
-    uint32_t first;          /* the oldest; stats.waiting of them */
-    struct buf board;        /* an encoded command; empty if none waits */
+    struct letter **letters;       /* a ring of options.max */
+    uint32_t first;                /* the oldest; stats.waiting of them */
+    struct letter *sent[SENT_MAX]; /* the last that were written, a ring */
+    uint32_t sent_first, sent_count;
+    struct buf board; /* an encoded command; empty if none waits */
     struct buf scratch;
 
     bool ready;
@@ -82,11 +91,40 @@ static struct letter **letter_at(const struct outbox *outbox, uint32_t i)
     return &outbox->letters[(outbox->first + i) % outbox->options.max];
 }
 
-static void pop(struct outbox *outbox)
+/* The oldest, which is the caller's then. */
+static struct letter *take(struct outbox *outbox)
 {
-    free(*letter_at(outbox, 0));
+    struct letter *letter = *letter_at(outbox, 0);
+
     outbox->first = (outbox->first + 1) % outbox->options.max;
     outbox->stats.waiting--;
+    return letter;
+}
+
+static void pop(struct outbox *outbox)
+{
+    free(take(outbox));
+}
+
+/* The newest of those that were written, or NULL; the caller's then. */
+static struct letter *take_sent(struct outbox *outbox)
+{
+    if (outbox->sent_count == 0) {
+        return NULL;
+    }
+    outbox->sent_count--;
+    return outbox->sent[(outbox->sent_first + outbox->sent_count) % SENT_MAX];
+}
+
+static void keep_sent(struct outbox *outbox, struct letter *letter)
+{
+    if (outbox->sent_count == SENT_MAX) {
+        free(outbox->sent[outbox->sent_first]);
+        outbox->sent_first = (outbox->sent_first + 1) % SENT_MAX;
+        outbox->sent_count--;
+    }
+    outbox->sent[(outbox->sent_first + outbox->sent_count) % SENT_MAX] = letter;
+    outbox->sent_count++;
 }
 
 static void empty(struct outbox *outbox)
@@ -98,10 +136,15 @@ static void empty(struct outbox *outbox)
 
 void outbox_destroy(struct outbox *outbox)
 {
+    struct letter *letter;
+
     if (outbox == NULL) {
         return;
     }
     empty(outbox);
+    while ((letter = take_sent(outbox)) != NULL) {
+        free(letter);
+    }
     free(outbox->letters);
     buf_release(&outbox->board);
     buf_release(&outbox->scratch);
@@ -141,6 +184,7 @@ static int push(struct outbox *outbox, uint64_t key, const char *command,
         return -1;
     }
     letter->key = key;
+    letter->sent_at = 0;
     letter->len = len;
     memcpy(letter->command, command, len);
     *letter_at(outbox, outbox->stats.waiting) = letter;
@@ -309,12 +353,58 @@ static int read_tail(struct outbox *outbox, struct err *err)
     return 0;
 }
 
+/* Before what waits, for it is older; false where there is no room. */
+static bool push_front(struct outbox *outbox, struct letter *letter)
+{
+    uint32_t max = outbox->options.max;
+
+    if (outbox->stats.waiting == max) {
+        return false;
+    }
+    outbox->first = (outbox->first + max - 1) % max;
+    outbox->stats.waiting++;
+    *letter_at(outbox, 0) = letter;
+    letter->sent_at = 0;
+    return true;
+}
+
+/* What was written of late, but is not in the tail, waits again. */
+static void take_back(struct outbox *outbox)
+{
+    struct letter *there[SENT_MAX], *letter;
+    uint64_t now = clock_monotonic();
+    uint32_t count = 0, again = 0;
+
+    while ((letter = take_sent(outbox)) != NULL) {
+        if (now - letter->sent_at > SENT_FOR) {
+            free(letter);
+        } else if (in_tail(outbox, letter->key)) {
+            there[count++] = letter;
+        } else if (push_front(outbox, letter)) {
+            again++;
+        } else {
+            outbox->stats.dropped++;
+            free(letter);
+        }
+    }
+    while (count != 0) {
+        keep_sent(outbox, there[--count]);
+    }
+    if (again != 0) {
+        log_warn(ROOM,
+                 "this Redis lacks %u alerts that were written: they are "
+                 "written again",
+                 again);
+    }
+}
+
 static int connect_now(struct outbox *outbox, struct err *err)
 {
     outbox->redis = redis_connect(&outbox->options.redis, err);
     if (outbox->redis == NULL || read_tail(outbox, err) != 0) {
         return -1;
     }
+    take_back(outbox);
     outbox->backoff = BACKOFF_MIN;
     outbox->stats.connected = true;
     outbox->ready = true;
@@ -341,18 +431,23 @@ static int write_one(struct outbox *outbox, const char *command, size_t len,
 
 static int write_all(struct outbox *outbox, struct err *err)
 {
+    struct letter *sent;
+
     while (outbox->stats.waiting != 0) {
         const struct letter *letter = *letter_at(outbox, 0);
 
         if (in_tail(outbox, letter->key)) {
             outbox->stats.known++;
-        } else {
-            if (write_one(outbox, letter->command, letter->len, err) != 0) {
-                return -1;
-            }
-            outbox->stats.written++;
+            pop(outbox);
+            continue;
         }
-        pop(outbox);
+        if (write_one(outbox, letter->command, letter->len, err) != 0) {
+            return -1;
+        }
+        outbox->stats.written++;
+        sent = take(outbox);
+        sent->sent_at = clock_monotonic();
+        keep_sent(outbox, sent);
     }
     if (outbox->board.len != 0) {
         if (write_one(outbox, outbox->board.data, outbox->board.len, err) !=

@@ -48,7 +48,7 @@
 #define BACKOFF_MAX 5000000u
 #define PRODUCERS_MAX 4096u
 #define TEXT_MAX 256
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
@@ -208,13 +208,31 @@ static int survey(struct intake *intake, struct err *err)
 {
     unsigned i;
 
+    if (redis_still_master(intake->redis, &intake->options.redis, err) != 0) {
+        return -1;
+    }
     for (i = 0; i < intake->lanes.count; i++) {
-        if (survey_lane(intake->redis, &intake->lanes.lane[i], &intake->stats,
-                        err) != 0) {
+        struct lane *lane = &intake->lanes.lane[i];
+
+        if (survey_lane(intake->redis, lane, &intake->stats, err) != 0) {
+            return -1;
+        }
+        lane_mark(lane);
+    }
+    intake->survey_at = clock_monotonic() + SURVEY_EVERY;
+    return 0;
+}
+
+/* Redis may be another one than before, or not have all that it had. */
+static int find_places(struct intake *intake, struct err *err)
+{
+    unsigned i;
+
+    for (i = 0; i < intake->lanes.count; i++) {
+        if (survey_place(intake->redis, &intake->lanes.lane[i], err) != 0) {
             return -1;
         }
     }
-    intake->survey_at = clock_monotonic() + SURVEY_EVERY;
     return 0;
 }
 
@@ -224,7 +242,8 @@ static int connect_now(struct intake *intake, struct err *err)
     if (intake->redis == NULL) {
         return -1;
     }
-    if (position(intake, err) != 0 || survey(intake, err) != 0) {
+    if (position(intake, err) != 0 || find_places(intake, err) != 0 ||
+        survey(intake, err) != 0) {
         return -1;
     }
     if (intake->was_connected) {
@@ -233,7 +252,8 @@ static int connect_now(struct intake *intake, struct err *err)
     intake->was_connected = true;
     intake->stats.connected = true;
     intake->backoff = BACKOFF_MIN;
-    log_notice(ROOM, "connected to %s", intake->url);
+    log_notice(ROOM, "connected to %s (%s)", intake->url,
+               redis_peer(intake->redis));
     return 0;
 }
 
@@ -374,20 +394,22 @@ static int take_reply(struct intake *intake, struct err *err)
 
 /* ------------------------------------------------------------- delivering */
 
-static void count_event(struct intake *intake, const struct tocsin_event *ev,
-                        uint64_t id_ms)
+/* A beat has no number, but its time; it is a repeat only where one may be. */
+static bool is_news(struct intake *intake, const struct tocsin_event *ev,
+                    bool again)
 {
     uint64_t last[PRODUCERS_KINDS] = {ev->request_seq, ev->upstream_seq};
 
     if (ev->stream != TOCSIN_BEAT) {
-        if (!producers_event(intake->producers, ev->src, ev->stream, ev->seq)) {
-            return;
-        }
-    } else if (ev->buffered == 0) {
+        return producers_event(intake->producers, ev->src, ev->stream, ev->seq);
+    }
+    if (!producers_beat_at(intake->producers, ev->src, ev->ts, again)) {
+        return false;
+    }
+    if (ev->buffered == 0) {
         producers_beat(intake->producers, ev->src, last);
     }
-    intake->stats.events++;
-    intake->sink.event(intake->sink.ctx, ev, id_ms);
+    return true;
 }
 
 static void deliver(struct intake *intake, struct lane *lane)
@@ -398,6 +420,7 @@ static void deliver(struct intake *intake, struct lane *lane)
     struct tocsin_event ev;
     uint32_t i;
     int rc = entry->pairs == 0 ? -1 : 0;
+    bool again;
 
     tocsin_event_init(&ev, lane->kind);
     for (i = 0; i < entry->pairs && rc == 0; i++) {
@@ -408,7 +431,11 @@ static void deliver(struct intake *intake, struct lane *lane)
     if (rc != 0 || ev.v == 0 || ev.src.len == 0) {
         intake->stats.malformed++;
     } else {
-        count_event(intake, &ev, entry->id.ms);
+        again = !stream_id_less(lane->again, entry->id);
+        if (is_news(intake, &ev, again)) {
+            intake->stats.events++;
+            intake->sink.event(intake->sink.ctx, &ev, intake->time_ms);
+        }
     }
     lane_pop(lane);
     intake->delivered++;

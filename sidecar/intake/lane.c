@@ -37,6 +37,37 @@ uint32_t lane_held(const struct lane *lane)
     return lane->count - lane->head;
 }
 
+void lane_mark(struct lane *lane)
+{
+    unsigned count = lane->mark_count;
+
+    if (!lane->began ||
+        (count != 0 && !stream_id_less(lane->marks[count - 1], lane->read))) {
+        return;
+    }
+    if (count == LANE_MARKS) {
+        memmove(lane->marks, lane->marks + 1,
+                (LANE_MARKS - 1) * sizeof(lane->marks[0]));
+        count--;
+    }
+    lane->marks[count] = lane->read;
+    lane->mark_count = count + 1;
+}
+
+void lane_rewind(struct lane *lane, struct stream_id id)
+{
+    if (stream_id_less(lane->again, lane->read)) {
+        lane->again = lane->read;
+    }
+    lane->read = id;
+    lane->complete_ms = 0;
+    lane->full = false;
+    while (lane->mark_count != 0 &&
+           stream_id_less(id, lane->marks[lane->mark_count - 1])) {
+        lane->mark_count--;
+    }
+}
+
 /* Moves what is held to the front, when at least half of it is gone. */
 static void lane_compact(struct lane *lane)
 {

@@ -11,6 +11,7 @@
 
 #define LANE_KEY_MAX 320
 #define LANE_ENTRIES_MAX 65536u
+#define LANE_MARKS 64
 
 struct held {
     struct stream_id id;
@@ -29,6 +30,11 @@ struct lane {
     bool asked;                 /* by the command that is under way */
     bool full;                  /* its last reply held as many as may be */
     uint32_t got;               /* entries of the reply that is under way */
+    struct stream_id again;     /* what comes up to there may be a repeat */
+
+    /* Where `read` was of late, once a survey; the newest is the last. */
+    struct stream_id marks[LANE_MARKS];
+    unsigned mark_count;
 
     struct buf bytes;
     struct held *entries;
@@ -42,6 +48,18 @@ void lane_release(struct lane *lane);
 void lane_clear(struct lane *lane);
 
 uint32_t lane_held(const struct lane *lane);
+
+static inline bool stream_id_less(struct stream_id a, struct stream_id b)
+{
+    return a.ms < b.ms || (a.ms == b.ms && a.n < b.n);
+}
+
+/* Remembers where it is. */
+void lane_mark(struct lane *lane);
+
+/* Goes back to `id`: what was read behind it may come once more. What is held
+ * stays. */
+void lane_rewind(struct lane *lane, struct stream_id id);
 
 /* Copies an entry to the end; -1 and *err when a cap was reached. */
 int lane_push(struct lane *lane, struct stream_id id, struct tocsin_span fields,

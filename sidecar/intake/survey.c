@@ -2,6 +2,12 @@
  * XINFO STREAM and TIME. Intake asks once a second and after every connect:
  * only so can it see that a stream was trimmed below what it has read, or
  * began again with lower ids, and how far it is behind.
+ *
+ * After a connect Redis may be another one, or the same without its last
+ * moments: a replica that was promoted before it had everything. Its entries go
+ * on from the last that it has, maybe with ids below the last that we have
+ * read. So that one is looked for; where it is missing, the newest place is
+ * found that both streams have, for they are the same up to there.
  */
 #include "survey.h"
 
@@ -19,11 +25,6 @@ struct survey {
     struct stream_id first; /* oldest entry, unless empty */
     struct stream_id last;  /* newest id ever given */
 };
-
-static bool stream_id_less(struct stream_id a, struct stream_id b)
-{
-    return a.ms < b.ms || (a.ms == b.ms && a.n < b.n);
-}
 
 static bool reply_is(const redisReply *reply, const char *text)
 {
@@ -107,6 +108,8 @@ int survey_time(redisContext *redis, uint64_t *us, struct err *err)
 
 static void lane_reset(struct lane *lane, struct stream_id last)
 {
+    const struct stream_id start = {0, 0};
+
     log_warn(ROOM,
              "%s: its newest id %llu-%llu is below %llu-%llu, which was read "
              "already: the stream began anew; reading from its start",
@@ -114,8 +117,8 @@ static void lane_reset(struct lane *lane, struct stream_id last)
              (unsigned long long)lane->read.ms,
              (unsigned long long)lane->read.n);
     lane_clear(lane);
-    memset(&lane->read, 0, sizeof(lane->read));
-    memset(&lane->delivered, 0, sizeof(lane->delivered));
+    lane_rewind(lane, start);
+    lane->delivered = start;
     lane->began = false;
 }
 
@@ -127,6 +130,63 @@ static void lane_trimmed(struct lane *lane, struct stream_id first)
              lane->key, (unsigned long long)first.ms,
              (unsigned long long)first.n, (unsigned long long)lane->read.ms,
              (unsigned long long)lane->read.n);
+}
+
+/* Does the stream hold this very entry? 1, 0, or -1 with *err. */
+static int has_entry(redisContext *redis, const char *key, struct stream_id id,
+                     struct err *err)
+{
+    char text[48];
+    const char *argv[] = {"XRANGE", key, text, text, "COUNT", "1"};
+    redisReply *reply;
+    int rc;
+
+    snprintf(text, sizeof(text), "%llu-%llu", (unsigned long long)id.ms,
+             (unsigned long long)id.n);
+    if (redis_command(redis, &reply, err, 6, argv, NULL) != 0) {
+        return err_prefix(err, "%s", key);
+    }
+    rc = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1;
+    freeReplyObject(reply);
+    return rc;
+}
+
+int survey_place(redisContext *redis, struct lane *lane, struct err *err)
+{
+    const struct stream_id was = lane->read;
+    struct survey survey;
+    unsigned i;
+    int rc = lane->began ? has_entry(redis, lane->key, was, err) : 1;
+
+    if (rc != 0) {
+        return rc < 0 ? -1 : 0;
+    }
+    if (survey_stream(redis, lane->key, &survey, err) != 0) {
+        return -1;
+    }
+    if (survey.empty || stream_id_less(was, survey.first)) {
+        return 0; /* it was trimmed, if anything */
+    }
+    for (i = lane->mark_count; rc == 0 && i-- != 0;) {
+        rc = has_entry(redis, lane->key, lane->marks[i], err);
+        if (rc == 1) {
+            lane_rewind(lane, lane->marks[i]);
+        }
+    }
+    if (rc == 0 && !stream_id_less(survey.last, was)) {
+        lane_rewind(lane, (struct stream_id){0, 0});
+        lane->began = false;
+    }
+    if (rc >= 0) {
+        log_warn(ROOM,
+                 "%s: does not have %llu-%llu, which was read: this Redis has "
+                 "lost its last entries, or has another past; reading on from "
+                 "%llu-%llu",
+                 lane->key, (unsigned long long)was.ms,
+                 (unsigned long long)was.n, (unsigned long long)lane->read.ms,
+                 (unsigned long long)lane->read.n);
+    }
+    return rc < 0 ? -1 : 0;
 }
 
 int survey_lane(redisContext *redis, struct lane *lane,

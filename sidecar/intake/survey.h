@@ -16,4 +16,9 @@ int survey_time(struct redisContext *redis, uint64_t *us, struct err *err);
 int survey_lane(struct redisContext *redis, struct lane *lane,
                 struct intake_stats *stats, struct err *err);
 
+/* After a connect: where the stream does not have the entry that was read
+ * last, goes back to the newest place that it has, or to its start. */
+int survey_place(struct redisContext *redis, struct lane *lane,
+                 struct err *err);
+
 #endif

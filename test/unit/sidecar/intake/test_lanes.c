@@ -232,6 +232,54 @@ START_TEST(positions_are_saved)
 }
 END_TEST
 
+static void read_up_to(struct lane *lane, uint64_t ms)
+{
+    lane->read = (struct stream_id){ms, 0};
+    lane->began = true;
+}
+
+START_TEST(marks_are_the_newest_places)
+{
+    struct lane *lane = &lanes.lane[0];
+    uint64_t ms;
+
+    lane_mark(lane);
+    ck_assert_uint_eq(lane->mark_count, 0); /* nothing was read */
+    for (ms = 1; ms <= LANE_MARKS + 10; ms++) {
+        read_up_to(lane, ms);
+        lane_mark(lane);
+        lane_mark(lane); /* the same place */
+    }
+    ck_assert_uint_eq(lane->mark_count, LANE_MARKS);
+    ck_assert(lane->marks[0].ms == 11);
+    ck_assert(lane->marks[LANE_MARKS - 1].ms == LANE_MARKS + 10);
+}
+END_TEST
+
+START_TEST(gone_back)
+{
+    struct lane *lane = &lanes.lane[0];
+    const uint64_t entries[] = {30};
+    uint64_t ms;
+
+    ask();
+    reply(0, entries, 1);
+    for (ms = 10; ms <= 30; ms += 10) {
+        read_up_to(lane, ms);
+        lane_mark(lane);
+    }
+    lanes_settle(&lanes, 100);
+    lane_rewind(lane, (struct stream_id){20, 0});
+    ck_assert(lane->read.ms == 20 && lane->again.ms == 30);
+    ck_assert_uint_eq(lane->mark_count, 2);
+    ck_assert_uint_eq(lane_held(lane), 1); /* it has been read: it counts */
+    ck_assert(lanes_bound(&lanes) == 0);
+    lane_rewind(lane, (struct stream_id){0, 0});
+    ck_assert(lane->again.ms == 30); /* not below what it was */
+    ck_assert_uint_eq(lane->mark_count, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lanes");
@@ -241,6 +289,8 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, names);
+    tcase_add_test(tcase, marks_are_the_newest_places);
+    tcase_add_test(tcase, gone_back);
     tcase_add_test(tcase, merged_and_newest_held_back);
     tcase_add_test(tcase, a_full_lane_bounds_the_rest);
     tcase_add_test(tcase, who_holds_much_is_not_asked);

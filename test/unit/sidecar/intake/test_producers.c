@@ -192,6 +192,23 @@ START_TEST(against_a_model)
 }
 END_TEST
 
+/* A clock that goes back is no repeat, unless repeats are due. */
+START_TEST(beats_that_come_again)
+{
+    const struct tocsin_span a = TOCSIN_SPAN("a"), b = TOCSIN_SPAN("b");
+
+    ck_assert(producers_beat_at(producers, a, 1000, false));
+    ck_assert(producers_beat_at(producers, a, 2000, false));
+    ck_assert(!producers_beat_at(producers, a, 1000, true));
+    ck_assert(!producers_beat_at(producers, a, 2000, true));
+    ck_assert(producers_beat_at(producers, a, 2001, true));
+    ck_assert(producers_beat_at(producers, b, 1000, true));
+    ck_assert(producers_beat_at(producers, a, 500, false));
+    ck_assert(producers_beat_at(producers, a, 600, true));
+    ck_assert(duplicates() == 2);
+}
+END_TEST
+
 START_TEST(saved_and_restored)
 {
     struct producers *other = producers_create(8, &err);
@@ -205,6 +222,7 @@ START_TEST(saved_and_restored)
     take("a", 9);
     take("b", 3);
     take("b", 3);
+    producers_beat_at(producers, TOCSIN_SPAN("a"), 77, false);
     producers_save(producers, &a);
     from = (struct cursor){a.data, a.len, false};
     ck_assert_int_eq(producers_restore(other, &from, &err), 0);
@@ -214,6 +232,7 @@ START_TEST(saved_and_restored)
     ck_assert_mem_eq(a.data, b.data, a.len);
     ck_assert(!producers_event(other, TOCSIN_SPAN("a"), TOCSIN_REQUEST, 9));
     ck_assert(producers_event(other, TOCSIN_SPAN("a"), TOCSIN_REQUEST, 8));
+    ck_assert(!producers_beat_at(other, TOCSIN_SPAN("a"), 77, true));
     for (len = 0; len < a.len; len += 7) {
         from = (struct cursor){a.data, len, false};
         ck_assert_int_eq(producers_restore(other, &from, &err), -1);
@@ -241,6 +260,7 @@ int main(void)
     tcase_add_test(tcase, wide_jumps);
     tcase_add_test(tcase, cap_evicts_the_least_recent);
     tcase_add_test(tcase, against_a_model);
+    tcase_add_test(tcase, beats_that_come_again);
     tcase_add_test(tcase, saved_and_restored);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
