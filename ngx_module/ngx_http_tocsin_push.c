@@ -268,12 +268,14 @@ ngx_http_tocsin_push_send(ngx_http_tocsin_push_t *push,
             break;
         }
 
+        /* of the pool: what HTTP/2 has sent half of outlives the request */
+
         if (push->data) {
-            ngx_free(push->data);
+            (void) ngx_pfree(r->pool, push->data);
             push->size = 0;
         }
 
-        push->data = ngx_alloc(text.need + 1024, r->connection->log);
+        push->data = ngx_palloc(r->pool, text.need + 1024);
         if (push->data == NULL) {
             return NGX_ERROR;
         }
@@ -412,11 +414,6 @@ ngx_http_tocsin_push_cleanup(void *data)
     ngx_http_tocsin_push_t *push = data;
 
     ngx_http_tocsin_push_leave(push);
-
-    if (push->data) {
-        ngx_free(push->data);
-        push->data = NULL;
-    }
 }
 
 

@@ -6,10 +6,14 @@ import socket
 import struct
 import threading
 
+import h2.config
+import h2.connection
+import h2.settings
 import pytest
 
-from alerting import HTTP, wait_feed, watch  # noqa: F401
+from alerting import HTTP, alerts, wait_feed, watch  # noqa: F401
 from backend import answer
+from boards import alert, points
 from harness import wait_until
 
 HEAD = b"GET /_alerts/stream HTTP/1.1\r\nHost: x\r\n"
@@ -96,3 +100,64 @@ def test_a_client_that_is_gone_before_its_stream_begins(redis, watch,
     gone.set()
     begin(nginx, CLIENTS["waits"]).close()
     wait_until(lambda: len(nginx.worker_pids()) == 1)
+
+
+def http2(port):
+    """A client whose windows are wide and whose socket is not."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", port))
+    conn = h2.connection.H2Connection(
+        h2.config.H2Configuration(client_side=True))
+    conn.initiate_connection()
+    conn.update_settings(
+        {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+    conn.increment_flow_control_window(1 << 30)
+    return client, conn
+
+
+def ask(client, conn, number, path):
+    conn.send_headers(number, [(":method", "GET"), (":path", path),
+                               (":scheme", "http"), (":authority", "x")],
+                      end_stream=True)
+    client.sendall(conn.data_to_send())
+
+
+def frames_of(file):
+    """(stream, whether it is DATA, what it holds) of what comes."""
+    while len(head := file.read(9)) == 9:
+        body = file.read(int.from_bytes(head[:3], "big"))
+        yield int.from_bytes(head[5:], "big"), head[3] == 0, body
+
+
+def test_half_a_frame_of_a_stream_that_is_reset(redis, watch):
+    """HTTP/2 sends the other half, though the request has ended."""
+    evidence = points([(0.5, 0.25, 0.125, 0.375)] * 200)
+    for i in range(60):
+        redis.client.xadd("tocsin:alerts", alert(
+            id=f"a{i}", fingerprint=f"f{i}", evidence=evidence))
+    nginx = watch(redis, workers=1, http=HTTP.replace(
+        "listen @port@;", "listen @port@; listen @porth@ http2 sndbuf=16384;"))
+    wait_until(lambda: len(alerts(nginx)) == 60)
+    with socket.create_connection(("127.0.0.1", nginx.port), 20) as plain:
+        plain.sendall(HEAD.replace(b"1.1", b"1.0") + b"\r\n")
+        text = plain.makefile("rb").read(400_000)
+    assert text.count(b"event: alert") > 10
+
+    client, conn = http2(nginx.ports["porth"])
+    with client, client.makefile("rb") as file:
+        ask(client, conn, 1, "/_alerts/stream")
+        frames = frames_of(file)
+        data = next(body for _, is_data, body in frames if is_data)
+        conn.reset_stream(1, error_code=8)
+        ask(client, conn, 3, "/_alerts/healthz")
+        alerts(nginx)  # the worker has seen the reset before it answers
+        for number, is_data, body in frames:
+            if number == 1:
+                data += body
+            elif number == 3:
+                break
+        assert number == 3, nginx.log
+    assert len(data) > 16384
+    assert data == text.partition(b"\r\n\r\n")[2][:len(data)]
