@@ -19,7 +19,7 @@
 #define NGX_TOCSIN_RUNS      32
 #define NGX_TOCSIN_HEAD      512           /* the longest one */
 #define NGX_TOCSIN_ENTRY     (NGX_TOCSIN_HEAD + TOCSIN_EVENT_ENCODED_MAX)
-#define NGX_TOCSIN_INFLIGHT  32768
+#define NGX_TOCSIN_INFLIGHT  TOCSIN_EVIDENCE_MAX
 
 
 typedef enum {

@@ -1,5 +1,6 @@
 """Where a peer lives, and what is under way there."""
 
+import contextlib
 import socket
 
 from backend import hang
@@ -94,3 +95,27 @@ def test_in_flight(serve, redis, start_backend):
     for s in clients:
         s.close()
     wait_until(lambda: inflight(redis) == {})
+
+
+def test_what_is_in_flight_beyond_the_room_of_a_beat(serve, redis,
+                                                     start_backend):
+    """What has no room is one item without a name: none is lost."""
+    names = [f"{i:02}" + "x" * 238 for i in range(40)]
+    backend = start_backend(hang())
+    nginx = serve(
+        "".join(f"location /{name} {{ proxy_pass http://{name}; }}"
+                for name in names),
+        extra="".join(f"upstream {name} {{ server @backend@; }}"
+                      for name in names), backend=backend.address)
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            s = stack.enter_context(
+                socket.create_connection(("127.0.0.1", nginx.port)))
+            s.sendall(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % name.encode())
+        wait_until(lambda: redis.entries("tocsin:beat"))
+        wait_until(lambda: sum(
+            item[0] for item in inflight(redis).values()) == len(names))
+        found = inflight(redis)
+    rest = found.pop(("", ""))[0]
+    assert set(found) <= {(name, backend.address) for name in names}
+    assert len(found) > 20 and len(found) + rest == len(names)
