@@ -167,7 +167,9 @@ ngx_tocsin_flush(ngx_tocsin_worker_t *w)
 {
     ngx_uint_t  sent;
 
-    if (w->paused || !ngx_tocsin_link_up(w->link)) {
+    /* with more on the way, what has to go again would never have its turn */
+
+    if (w->paused || w->rewind || !ngx_tocsin_link_up(w->link)) {
         return;
     }
 

@@ -3,6 +3,7 @@ Redis says."""
 
 import socket
 import threading
+import time
 
 
 class Relay:
@@ -79,3 +80,8 @@ class Relay:
 
 def byte_by_byte(data):
     return [data[i:i + 1] for i in range(len(data))]
+
+
+def far_away(data):
+    time.sleep(0.1)
+    return [data]

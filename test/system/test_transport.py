@@ -19,7 +19,7 @@ from accounts import (
     settled,
 )
 from harness import Load, wait_until
-from relay import Relay, byte_by_byte
+from relay import Relay, byte_by_byte, far_away
 
 MODULES = "/usr/lib/nginx/modules"
 
@@ -339,6 +339,22 @@ def test_replies_byte_by_byte(redis, nginx, between):
     redis.client.config_set("maxmemory", 0)
     now = assert_all_arrived(server, redis, load.sent)
     assert redis.client.xlen("tocsin:request") == now.emitted
+
+
+def test_redis_full_and_far_away(redis, nginx, between):
+    """What it did not take goes again, though there is always more to send."""
+    server = nginx(between(far_away).url, workers=1)
+    with Load(server.url("/"), pause=0.01) as load:
+        load.wait_for(50)
+        redis.client.config_set("maxmemory", 1)
+        server.wait_log("redis takes no entries now.*OOM")
+        redis.client.config_set("maxmemory", 0)
+        known = counters(server).emitted
+        wait_until(
+            lambda: set(range(1, known + 1)) <= set(
+                sum(numbers(redis).values(), [])), what="what was kept")
+    now = assert_all_arrived(server, redis, load.sent)
+    assert redis.client.xlen("tocsin:request") == now.emitted, "no repeats"
 
 
 @pytest.mark.parametrize("garbage", [
