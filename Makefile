@@ -53,6 +53,7 @@ SIDECAR_SRC := $(filter-out sidecar/model/model_stub.c,$(SIDECAR_SRC)) $(MODEL_S
 OBJ = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(1)))
 SHARED_OBJ  := $(call OBJ,$(SHARED_SRC))
 SIDECAR_OBJ := $(call OBJ,$(SIDECAR_SRC))
+MODEL_OBJ   := $(call OBJ,$(MODEL_SRC))
 MAIN_OBJ    := $(call OBJ,sidecar/main.c)
 
 UNIT     ?= test/unit
@@ -157,11 +158,24 @@ $(NGX_TREE)/objs/Makefile: SHELL := /bin/bash
 
 # -------------------------------------------------------------------- tests
 
-$(BUILD)/test/%: test/%.c $(SIDECAR_OBJ) $(SHARED_OBJ)
+# Debian's libtorch brings 290 libraries along, and most of a second goes into
+# loading and leaving them, for each test that Check forks: who loads a model
+# gets it, all else the stub.
+MODEL_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard test/unit/sidecar/model/*.c test/bench/*.c) \
+               test/unit/sidecar/command/test_serving.c)
+TEST_OBJ    := $(filter-out $(MODEL_OBJ),$(SIDECAR_OBJ)) $(call OBJ,sidecar/model/model_stub.c) $(SHARED_OBJ)
+TEST_BUILD   = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -o $@ $< $(filter %.o,$^) \
+               $(LDFLAGS_ALL) $(1) $(PKG_LIBS) $(shell pkg-config --libs check)
+
+$(BUILD)/test/%: test/%.c $(TEST_OBJ)
 	@mkdir -p $(@D)
 	$(SAY) "  TEST $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) -I. -o $@ $< $(SIDECAR_OBJ) $(SHARED_OBJ) \
-	    $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS) $(shell pkg-config --libs check)
+	$(Q)$(call TEST_BUILD)
+
+$(MODEL_TESTS): $(BUILD)/%: %.c $(SIDECAR_OBJ) $(SHARED_OBJ)
+	@mkdir -p $(@D)
+	$(SAY) "  TEST $<"
+	$(Q)$(call TEST_BUILD,$(MODEL_LIBS))
 
 UNIT_RUN := $(UNIT_BIN:%=%.run)
 
@@ -264,7 +278,7 @@ $(FUZZ_NGX) $(BUILD)/obj/test/fuzz/replies.c.o: CFLAGS_ALL = -std=gnu11 -g $(OPT
 $(FUZZ_NGX) $(BUILD)/obj/test/fuzz/replies.c.o: | $(NGX_TREE)/objs/Makefile
 
 $(BUILD)/fuzz/replies: $(FUZZ_NGX)
-$(BUILD)/fuzz/tocsin.a: $(SIDECAR_OBJ) $(SHARED_OBJ)
+$(BUILD)/fuzz/tocsin.a: $(TEST_OBJ)
 	@mkdir -p $(@D)
 	$(SAY) "  AR   $@"
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -272,7 +286,7 @@ $(BUILD)/fuzz/tocsin.a: $(SIDECAR_OBJ) $(SHARED_OBJ)
 $(BUILD)/fuzz/%: $(BUILD)/obj/test/fuzz/%.c.o $(BUILD)/fuzz/tocsin.a $(filter %.o,$(FUZZ_ENGINE))
 	@mkdir -p $(@D)
 	$(SAY) "  FUZZ $@"
-	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(filter-out %.o,$(FUZZ_ENGINE)) $(LDFLAGS_ALL) $(MODEL_LIBS) $(PKG_LIBS)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(filter-out %.o,$(FUZZ_ENGINE)) $(LDFLAGS_ALL) $(PKG_LIBS)
 
 fuzz-build: $(FUZZ_BIN)
 
