@@ -30,7 +30,9 @@ HARDEN  := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2) -fPI
 TLS     := $(if $(shell pkg-config --exists 'hiredis_ssl >= 1.1' && echo yes),hiredis_ssl openssl)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' $(if $(TLS),-DTOCSIN_TLS) $(CPPFLAGS)
 CFLAGS_ALL   := -std=c11 -g $(OPT) -fno-common $(CWARN) $(HARDEN) $(SAN_FLAGS) -MMD -MP $(CFLAGS)
-CXXFLAGS_ALL := -std=c++17 -g $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -MP \
+# Lines and functions are enough of libtorch's headers: all of their types are
+# half of the work of compiling.
+CXXFLAGS_ALL := -std=c++17 -g1 $(OPT) -Wall -Wextra $(HARDEN) $(SAN_FLAGS) -MMD -MP \
                 $(if $(filter /usr,$(LIBTORCH)),,-isystem $(LIBTORCH)/include) -isystem $(LIBTORCH)/include/torch/csrc/api/include $(CXXFLAGS)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
 
@@ -48,7 +50,7 @@ endif
 SHARED_SRC  := $(sort $(wildcard shared/*.c))
 SIDECAR_SRC := $(sort $(wildcard sidecar/base/*.c sidecar/config/*.c \
                $(ROOMS:%=sidecar/%/*.c) sidecar/command/*.c))
-SIDECAR_SRC := $(filter-out sidecar/model/model_stub.c,$(SIDECAR_SRC)) $(MODEL_SRC)
+SIDECAR_SRC := $(MODEL_SRC) $(filter-out sidecar/model/model_stub.c,$(SIDECAR_SRC))
 
 OBJ = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(1)))
 SHARED_OBJ  := $(call OBJ,$(SHARED_SRC))

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <mutex>
 
+#include <torch/nn/utils/clip_grad.h>
+
 namespace
 {
 

@@ -15,6 +15,9 @@ extern "C" {
 #include <cstring>
 #include <sstream>
 
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
 #include "model_torch.hpp"
 
 namespace

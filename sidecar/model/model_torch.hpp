@@ -14,8 +14,8 @@ extern "C" {
 #include <string>
 #include <vector>
 
+#include <torch/optim/adamw.h>
 #include <torch/script.h>
-#include <torch/torch.h>
 
 constexpr int64_t STATE_MAX = 1 << 20;
 
