@@ -31,8 +31,8 @@ class Learner:
 
     def run(self, ticks):
         """Ticks pass no faster than the sidecar follows."""
-        for done in range(0, ticks, 60):
-            self.traffic.run(min(60, ticks - done))
+        for done in range(0, ticks, 300):
+            self.traffic.run(min(300, ticks - done))
             self.caught_up()
 
     def caught_up(self):
