@@ -23,7 +23,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 
 
-
 def pytest_configure(config):
     """SIGTERM (a time limit, CI) ends like Ctrl-C: servers are stopped."""
 
@@ -32,6 +31,14 @@ def pytest_configure(config):
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_collection_modifyitems(items):
+    """What shows a sanitizer nothing new is left to the plain run."""
+    for item in items if harness.SANITIZER else []:
+        once = item.get_closest_marker("once")
+        if once:
+            item.add_marker(pytest.mark.skip(reason=once.kwargs["because"]))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -137,6 +137,7 @@ def test_restart_while_it_fires(town, start_sidecar):
     assert len(town.told("resolved")) == 1
 
 
+@pytest.mark.once(because="it judges statistics, of the same code as above")
 def test_twenty_clean_minutes(redis, start_sidecar):
     traffic = Traffic(redis, copy.deepcopy(ROUTES), seed=5, back=1300)
     for route in traffic.routes:

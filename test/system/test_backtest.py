@@ -235,6 +235,7 @@ def test_parts_can_be_left_out(tmp_path, model):
     assert "expected head_a, z150" in done.stderr
 
 
+@pytest.mark.once(because="it judges statistics, of the same code as above")
 @pytest.mark.parametrize("step, days, budget", [(60, 4, 100), (300, 20, 20)])
 def test_a_budget_is_spent_within_a_factor_of_two(tmp_path, model, step, days,
                                                   budget):

@@ -11,6 +11,8 @@ import strace
 from backend import (answer, drip, hang_up, raw, reset, truncate)
 from harness import Load, Nginx, fetch, wait_until
 
+pytestmark = pytest.mark.once(because="the test bench is Python")
+
 PROXY = """
 upstream u { server @backend@; keepalive 4; }
 server {

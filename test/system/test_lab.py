@@ -14,6 +14,8 @@ from lab import Run, summary, tell  # noqa: E402
 from scenario import Scenario, ScenarioError  # noqa: E402
 from stack import nginx_http  # noqa: E402
 
+pytestmark = pytest.mark.once(because="the lab and its judge are Python")
+
 REGION = {"alertname": "LatencyHigh", "severity": "critical",
           "cloud_provider": "gcp", "cloud_region": "europe-west4"}
 

@@ -20,6 +20,10 @@ from judge import Judge  # noqa: E402
 from pack import commands, pack, unpack  # noqa: E402
 from recording import EVENTS, LABELS, Recording  # noqa: E402
 
+pytestmark = pytest.mark.once(
+    because="it judges how well is detected; test_recording replays and "
+            "test_alert detects such faults under a sanitizer, too")
+
 SCENARIOS = ROOT / "test" / "lab" / "scenarios"
 NAMES = sorted(path.name.removesuffix(LABELS)
                for path in DATA.glob(f"*{LABELS}"))

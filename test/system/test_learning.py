@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from harness import TOCSIN, wait_until
 from traffic import Route, Traffic
 
@@ -165,6 +167,8 @@ def ended(town):
             and "told on its own" not in a["description"]]
 
 
+@pytest.mark.once(because="it judges what is learned; the rounds and swaps "
+                          "of the tests above are the same code")
 def test_hours_of_change(redis, start_sidecar):
     """A release makes one upstream three times as slow for good; another one
     fails for hours. The first is the new normal within the hour and told

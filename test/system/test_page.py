@@ -20,6 +20,10 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 if not shutil.which("chromedriver"):
     pytest.skip("needs chromium-driver", allow_module_level=True)
 
+pytestmark = pytest.mark.once(
+    because="Chromium runs a script; what the module answers to it is asked "
+            "for by test_board, test_status and test_stream, too")
+
 HOSTILE = [
     "<script>window.pwned = 1</script>",
     "<img src=x onerror='window.pwned=1'>",

@@ -19,6 +19,10 @@ from test_silence import matcher, moment, post, silence
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+pytestmark = pytest.mark.once(
+    because="Chromium runs a script; what the module answers to it is asked "
+            "for by test_silence and test_silence_told, too")
+
 WRITE = HTTP.replace("tocsin_alerts;", "tocsin_alerts write=on;")
 ID = "0123abcd-0123-4123-8123-0123456789ab"
 

@@ -21,6 +21,8 @@ sys.path.insert(0, str(LAB))
 import wall  # noqa: E402
 from judge import Seen, Watcher  # noqa: E402
 
+pytestmark = pytest.mark.once(because="the look at the page is Python")
+
 PLACE = {"cloud_provider": "gcp", "cloud_region": "europe-west4"}
 LINE = boards.points([(0.1, 0.1, 0.05, 0.2)] * 40)
 ROWS = boards.row(labels=boards.pairs(**PLACE), score=99, spark="1,2,3")
