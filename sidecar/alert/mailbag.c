@@ -2,7 +2,9 @@
  * The mailbag. There is at most one item for an alert: a newer state takes the
  * place of an older one that was not told yet, so a receiver that was away for
  * an hour hears how things are, not how they went; and memory is bounded by
- * the number of alerts, not by the time that somebody was away.
+ * the number of alerts, not by the time that somebody was away. What somebody
+ * was told of stays until he knows of its end, while Redis is away too; only
+ * after a day without a word it goes, and that is counted.
  */
 #include "mailbag.h"
 
@@ -11,7 +13,11 @@
 
 #define SECOND 1000000u
 #define RETELL (300u * (uint64_t)SECOND) /* Alertmanager hears of an end */
-#define STALE (600u * (uint64_t)SECOND)  /* without a word it is forgotten */
+
+/* Without a word for so long it is forgotten, if nobody waits for news of it
+ * or its end, and if somebody does. */
+#define STALE (600u * (uint64_t)SECOND)
+#define STALE_OWED (86400u * (uint64_t)SECOND)
 
 int mailbag_init(struct mailbag *mailbag, uint32_t max, struct err *err)
 {
@@ -206,17 +212,20 @@ void mailbag_mute(struct mailbag *mailbag, struct tocsin_span id, bool muted)
     }
 }
 
+static bool has_heard(const struct mailbag_item *item, uint32_t receiver)
+{
+    return item->told[receiver] > 0 || item->unsure[receiver];
+}
+
 uint64_t mailbag_due(const struct mailbag *mailbag,
                      const struct mailbag_item *item, uint32_t receiver)
 {
-    bool heard = item->told[receiver] > 0 || item->unsure[receiver];
-
     if (item->muted && !item->over) {
         return UINT64_MAX;
     }
     if (item->told[receiver] < item->change) {
         /* An end of what this one never heard of is no news to it. */
-        return item->over && !heard ? UINT64_MAX : 0;
+        return item->over && !has_heard(item, receiver) ? UINT64_MAX : 0;
     }
     if (mailbag->kinds[receiver] != RECEIVER_ALERTMANAGER) {
         return UINT64_MAX;
@@ -224,30 +233,33 @@ uint64_t mailbag_due(const struct mailbag *mailbag,
     return item->sent[receiver] + mailbag->resend;
 }
 
-static bool is_done(const struct mailbag *mailbag,
+/* Does this one wait for news, or will it for the end? Alertmanagers end by
+ * themselves what they are not told of again. */
+static bool owes(const struct mailbag *mailbag, const struct mailbag_item *item,
+                 uint32_t receiver, uint64_t now)
+{
+    uint64_t due = mailbag_due(mailbag, item, receiver);
+
+    if (!item->over) {
+        return due == 0 || has_heard(item, receiver);
+    }
+    if (mailbag->kinds[receiver] == RECEIVER_ALERTMANAGER) {
+        return due != UINT64_MAX && now - item->ended < RETELL;
+    }
+    return due == 0;
+}
+
+static bool is_owed(const struct mailbag *mailbag,
                     const struct mailbag_item *item, uint64_t now)
 {
     uint32_t i;
 
-    if (now - item->heard > STALE) {
-        return true;
-    }
-    if (!item->over) {
-        return false;
-    }
     for (i = 0; i < mailbag->receivers; i++) {
-        uint64_t due = mailbag_due(mailbag, item, i);
-
-        if (due == UINT64_MAX) {
-            continue; /* knows, or need not know */
-        }
-        if (mailbag->kinds[i] == RECEIVER_ALERTMANAGER
-                ? now - item->ended < RETELL
-                : due == 0) {
-            return false;
+        if (owes(mailbag, item, i, now)) {
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
 void mailbag_sweep(struct mailbag *mailbag, uint64_t now)
@@ -255,8 +267,16 @@ void mailbag_sweep(struct mailbag *mailbag, uint64_t now)
     uint32_t i;
 
     for (i = 0; i < mailbag->max; i++) {
-        if (mailbag->items[i] != NULL &&
-            is_done(mailbag, mailbag->items[i], now)) {
+        const struct mailbag_item *item = mailbag->items[i];
+        bool owed;
+
+        if (item == NULL) {
+            continue;
+        }
+        owed = is_owed(mailbag, item, now);
+        if (owed ? now - item->heard > STALE_OWED
+                 : item->over || now - item->heard > STALE) {
+            mailbag->dropped += owed;
             free_item(mailbag, i);
         }
     }

@@ -37,7 +37,7 @@ struct mailbag {
     uint64_t keys[MAILBAG_RECEIVERS_MAX]; /* by which one is known again */
     uint64_t resend;                      /* us */
     uint64_t serial;                      /* items so far */
-    uint64_t dropped;
+    uint64_t dropped; /* for want of room, or after a day without a word */
 };
 
 int mailbag_init(struct mailbag *mailbag, uint32_t max, struct err *err);
@@ -54,7 +54,8 @@ void mailbag_mute(struct mailbag *mailbag, struct tocsin_span id, bool muted);
 uint64_t mailbag_due(const struct mailbag *mailbag,
                      const struct mailbag_item *item, uint32_t receiver);
 
-/* Forgets what everybody knows of. */
+/* Forgets what everybody knows of, and (counted) what somebody waits for in
+ * vain for a day. */
 void mailbag_sweep(struct mailbag *mailbag, uint64_t now);
 
 /* All items and who knows of them. Restored, the empty mailbag goes on with

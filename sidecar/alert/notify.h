@@ -48,7 +48,7 @@ struct notify_options {
 
 struct notify_stats {
     uint64_t sent, failed; /* deliveries, tries that failed */
-    uint64_t dropped;      /* changes lost because too much was waiting */
+    uint64_t dropped;      /* lost: too much was waiting, or for a day */
     uint64_t given_up;     /* deliveries that failed too often */
 };
 

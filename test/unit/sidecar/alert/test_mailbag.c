@@ -120,14 +120,69 @@ START_TEST(what_does_not_fit_is_counted)
 }
 END_TEST
 
-START_TEST(one_that_nobody_speaks_of_any_more_is_forgotten)
+START_TEST(one_that_nobody_heard_or_speaks_of_is_forgotten)
 {
     make(2);
     put("a", "firing", 1);
+    mailbag_mute(&bag, TOCSIN_SPAN("a"), true);
     mailbag_sweep(&bag, 599 * SECOND);
     ck_assert_ptr_nonnull(bag.items[0]);
     mailbag_sweep(&bag, 601 * SECOND);
     ck_assert_ptr_null(bag.items[0]);
+    ck_assert_uint_eq(bag.dropped, 0);
+    mailbag_release(&bag);
+}
+END_TEST
+
+START_TEST(a_webhook_that_was_away_for_an_hour_hears_of_the_end)
+{
+    make(2);
+    put("a", "firing", 1);
+    tell(AM, 1);
+    tell(HOOK, 1);
+    put("a", "resolved", SECOND);
+    tell(AM, SECOND);
+    mailbag_sweep(&bag, 3600 * SECOND);
+    ck_assert_ptr_nonnull(bag.items[0]);
+    ck_assert_uint_eq(due(HOOK), 0);
+    tell(HOOK, 3600 * SECOND);
+    mailbag_sweep(&bag, 3601 * SECOND);
+    ck_assert_ptr_null(bag.items[0]);
+    ck_assert_uint_eq(bag.dropped, 0);
+    mailbag_release(&bag);
+}
+END_TEST
+
+/* No ticks, so no reminders: Redis is away, not the trouble. */
+START_TEST(one_that_fires_on_without_a_word_is_not_forgotten)
+{
+    make(2);
+    put("a", "firing", 1);
+    tell(AM, 1);
+    tell(HOOK, 1);
+    mailbag_sweep(&bag, 3600 * SECOND);
+    ck_assert_ptr_nonnull(bag.items[0]);
+    ck_assert_uint_le(due(AM), 3600 * SECOND); /* or it would let it expire */
+    put("a", "firing", 3600 * SECOND);
+    ck_assert_uint_eq(due(HOOK), UINT64_MAX);
+    mailbag_release(&bag);
+}
+END_TEST
+
+START_TEST(what_waits_in_vain_for_a_day_is_counted)
+{
+    make(3);
+    put("a", "firing", 1); /* told to nobody */
+    put("b", "firing", 1);
+    bag.items[1]->told[HOOK] = 1; /* its end was not */
+    put("b", "resolved", 1);
+    mailbag_sweep(&bag, 86400 * SECOND);
+    ck_assert_ptr_nonnull(bag.items[0]);
+    ck_assert_ptr_nonnull(bag.items[1]);
+    mailbag_sweep(&bag, 86401 * SECOND);
+    ck_assert_ptr_null(bag.items[0]);
+    ck_assert_ptr_null(bag.items[1]);
+    ck_assert_uint_eq(bag.dropped, 2);
     mailbag_release(&bag);
 }
 END_TEST
@@ -326,7 +381,10 @@ int main(void)
     tcase_add_test(tcase, an_end_is_retold_for_five_minutes_and_then_forgotten);
     tcase_add_test(tcase, the_end_of_what_was_never_told_is_no_news);
     tcase_add_test(tcase, what_does_not_fit_is_counted);
-    tcase_add_test(tcase, one_that_nobody_speaks_of_any_more_is_forgotten);
+    tcase_add_test(tcase, one_that_nobody_heard_or_speaks_of_is_forgotten);
+    tcase_add_test(tcase, a_webhook_that_was_away_for_an_hour_hears_of_the_end);
+    tcase_add_test(tcase, one_that_fires_on_without_a_word_is_not_forgotten);
+    tcase_add_test(tcase, what_waits_in_vain_for_a_day_is_counted);
     tcase_add_test(tcase, the_end_of_what_may_have_been_heard_is_told);
     tcase_add_test(tcase, ends_that_nobody_waits_for_make_room);
     tcase_add_test(tcase, silenced_ones_are_told_to_nobody);
