@@ -72,6 +72,7 @@ typedef struct {
     ngx_uint_t               slots;        /* workers, also those that drain */
     ngx_shm_zone_t          *zone;         /* counters and slots */
     ngx_shm_zone_t          *ring_zone;    /* a ring for every slot */
+    uint64_t                 cycle;        /* number of this configuration */
     void                    *worker;       /* of ngx_tocsin_ring.c */
 } ngx_tocsin_conf_t;
 

@@ -19,6 +19,7 @@
 
 static ngx_int_t ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_tocsin_init_ring_zone(ngx_shm_zone_t *zone, void *data);
+static void ngx_tocsin_shm_raise(_Atomic uint64_t *value, uint64_t least);
 static ngx_int_t ngx_tocsin_hostname(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf);
 static ngx_uint_t ngx_tocsin_lease_dead(ngx_tocsin_slot_t *slot,
     uint64_t lease);
@@ -127,15 +128,14 @@ ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data)
     ngx_tocsin_conf_t  *tcf;
     ngx_tocsin_slot_t  *slot;
 
+    tcf = zone->data;
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
 
     if (old || zone->shm.exists) {
         shm = shpool->data;
-        (void) atomic_fetch_add(&shm->cycle, 1);
+        tcf->cycle = ++shm->cycle;
         return NGX_OK;
     }
-
-    tcf = zone->data;
 
     shm = ngx_slab_calloc(shpool, sizeof(ngx_tocsin_shm_t));
     if (shm == NULL) {
@@ -143,6 +143,7 @@ ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data)
     }
 
     shpool->data = shm;
+    tcf->cycle = ++shm->cycle;
 
     now = ngx_tocsin_now();
 
@@ -168,7 +169,6 @@ ngx_tocsin_init_ring_zone(ngx_shm_zone_t *zone, void *data)
     ngx_tocsin_conf_t  *old = data;
 
     ngx_slab_pool_t         *shpool;
-    ngx_tocsin_shm_t        *shm;
     ngx_tocsin_conf_t       *tcf;
     ngx_tocsin_ring_zone_t  *rings;
 
@@ -191,16 +191,54 @@ ngx_tocsin_init_ring_zone(ngx_shm_zone_t *zone, void *data)
         return NGX_ERROR;
     }
 
-    rings->id = ngx_tocsin_now();
+    rings->id = tcf->cycle;
     rings->count = tcf->slots;
     rings->size = tcf->buffer_size;
 
     shpool->data = rings;
 
-    shm = ngx_tocsin_shm(tcf);
-    atomic_store(&shm->rings, rings->id);
-
     return NGX_OK;
+}
+
+
+/* workers of two configurations may start at once: the younger one stays */
+
+void
+ngx_tocsin_shm_started(ngx_tocsin_conf_t *tcf)
+{
+    ngx_tocsin_shm_t  *shm;
+
+    shm = ngx_tocsin_shm(tcf);
+
+    /* in this order: who sees that it has started sees its rings */
+
+    ngx_tocsin_shm_raise(&shm->rings, ngx_tocsin_ring_zone(tcf)->id);
+    ngx_tocsin_shm_raise(&shm->started, tcf->cycle);
+}
+
+
+static void
+ngx_tocsin_shm_raise(_Atomic uint64_t *value, uint64_t least)
+{
+    uint64_t  now;
+
+    now = atomic_load(value);
+
+    while (now < least && !atomic_compare_exchange_weak(value, &now, least)) {
+        /* void */
+    }
+}
+
+
+ngx_uint_t
+ngx_tocsin_shm_succeeded(ngx_tocsin_conf_t *tcf)
+{
+    ngx_tocsin_shm_t  *shm;
+
+    shm = ngx_tocsin_shm(tcf);
+
+    return atomic_load(&shm->started) > tcf->cycle
+           && atomic_load(&shm->rings) == ngx_tocsin_ring_zone(tcf)->id;
 }
 
 

@@ -50,8 +50,9 @@ typedef struct {
 
 
 typedef struct {
-    _Atomic uint64_t           rings;        /* id of the newest data zone */
-    _Atomic uint64_t           cycle;        /* counts configurations */
+    uint64_t                   cycle;        /* counts configurations */
+    _Atomic uint64_t           started;      /* the newest that has workers */
+    _Atomic uint64_t           rings;        /* id of its data zone */
     _Atomic uint64_t           homeless;     /* emitted without a slot */
     ngx_tocsin_slot_t          slots[NGX_TOCSIN_SLOTS];
 } ngx_tocsin_shm_t;
@@ -70,6 +71,18 @@ ngx_int_t ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
 
 ngx_tocsin_shm_t *ngx_tocsin_shm(ngx_tocsin_conf_t *tcf);
 ngx_tocsin_ring_zone_t *ngx_tocsin_ring_zone(ngx_tocsin_conf_t *tcf);
+
+/*
+ * The configuration of tcf has workers.  What the master has read may fail
+ * after the zones were made; nothing of it is to be seen before this.
+ */
+void ngx_tocsin_shm_started(ngx_tocsin_conf_t *tcf);
+
+/*
+ * Do workers of a younger configuration work over the same rings?  They will
+ * send what is left there.
+ */
+ngx_uint_t ngx_tocsin_shm_succeeded(ngx_tocsin_conf_t *tcf);
 
 /* how this process signs a lease */
 uint64_t ngx_tocsin_lease_self(void);

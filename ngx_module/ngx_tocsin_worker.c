@@ -26,7 +26,6 @@ static void ngx_tocsin_tick_handler(ngx_event_t *ev);
 static void ngx_tocsin_adopt(ngx_tocsin_worker_t *w);
 static void ngx_tocsin_drain(ngx_tocsin_worker_t *w);
 static void ngx_tocsin_give_up(ngx_tocsin_worker_t *w);
-static ngx_uint_t ngx_tocsin_succeeded(ngx_tocsin_worker_t *w);
 
 
 ngx_int_t
@@ -138,7 +137,6 @@ ngx_tocsin_init_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf)
     w->own.owner = NGX_TOCSIN_OWN;
     w->adopted.owner = NGX_TOCSIN_ADOPTED;
     w->lease = ngx_tocsin_lease_self();
-    w->cycle = atomic_load(&ngx_tocsin_shm(tcf)->cycle);
 
     w->link = ngx_tocsin_link_create(tcf, cycle->pool, cycle->log,
                                      &ngx_tocsin_ring_handler, w);
@@ -161,6 +159,8 @@ ngx_tocsin_init_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf)
     w->tick.cancelable = 1;
 
     tcf->worker = w;
+
+    ngx_tocsin_shm_started(tcf);
 
     ngx_tocsin_settle(w);
 
@@ -368,7 +368,7 @@ ngx_tocsin_exit_process(ngx_cycle_t *cycle, ngx_tocsin_conf_t *tcf)
 
     if (w->own.slot) {
 
-        if (!ngx_tocsin_succeeded(w)) {
+        if (!ngx_tocsin_shm_succeeded(w->tcf)) {
             ngx_tocsin_give_up(w);
         }
 
@@ -405,25 +405,9 @@ ngx_tocsin_give_up(ngx_tocsin_worker_t *w)
 
 
 /*
- * Do younger workers work over the same rings?  They will send what is left,
- * so there is no need to wait for a redis that does not answer.
+ * The event loop is over: nothing else but the link is served here.  With a
+ * successor there is no need to wait for a redis that does not answer.
  */
-
-static ngx_uint_t
-ngx_tocsin_succeeded(ngx_tocsin_worker_t *w)
-{
-    ngx_tocsin_shm_t        *shm;
-    ngx_tocsin_ring_zone_t  *rings;
-
-    shm = ngx_tocsin_shm(w->tcf);
-    rings = ngx_tocsin_ring_zone(w->tcf);
-
-    return atomic_load(&shm->cycle) != w->cycle
-           && atomic_load(&shm->rings) == rings->id;
-}
-
-
-/* the event loop is over: nothing else but the link is served here */
 
 static void
 ngx_tocsin_drain(ngx_tocsin_worker_t *w)
@@ -444,14 +428,15 @@ ngx_tocsin_drain(ngx_tocsin_worker_t *w)
         elapsed = ngx_current_msec - start;
 
         if (elapsed >= limit
-            || (ngx_tocsin_succeeded(w) && !ngx_tocsin_link_up(w->link)))
+            || (!ngx_tocsin_link_up(w->link)
+                && ngx_tocsin_shm_succeeded(w->tcf)))
         {
             break;
         }
 
         if (w->flush.timer_set) {
 
-            if (w->paused && ngx_tocsin_succeeded(w)) {
+            if (w->paused && ngx_tocsin_shm_succeeded(w->tcf)) {
                 break;
             }
 

@@ -52,7 +52,6 @@ typedef struct {
     ngx_log_t                 *log;
     ngx_tocsin_link_t         *link;
     uint64_t                   lease;
-    uint64_t                   cycle;      /* of the configuration */
     ngx_uint_t                 shards;
 
     ngx_tocsin_owned_t         own;

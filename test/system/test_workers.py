@@ -87,6 +87,42 @@ def test_reload_with_another_size(redis, nginx):
     assert_all_arrived(server, redis, load.sent)
 
 
+def fail_late(server, more=""):
+    """A reload that fails with nearly all of it done: a port is taken."""
+    server.allow(r"bind\(\) to 127.0.0.1:\d+ failed", "still could not bind")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host, port = taken.getsockname()
+        server.reload(HTTP.replace("@more@", more)
+                      + f"server {{ listen {host}:{port}; }}", wait=False)
+        server.wait_log("still could not bind")
+
+
+def test_stop_after_a_reload_that_failed(start_redis, nginx):
+    """No worker has a successor: what cannot be sent is told of."""
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url, workers=1)
+    for _ in range(50):
+        server.get("/")
+    fail_late(server)
+    server.stop()
+    assert "tocsin: 50 events could not be sent and are dropped" in server.log
+
+
+def test_reload_after_one_with_another_size_that_failed(start_redis, nginx):
+    redis = start_redis()
+    redis.kill()
+    server = nginx(redis.url)
+    for _ in range(50):
+        server.get("/")
+    fail_late(server, "tocsin_buffer 1m;")
+    server.wait_drained(server.reload(HTTP))
+    now = wait_until(lambda: settled(server, 50), what="the log")
+    assert (now.buffered, now.dropped["shutdown"]) == (50, 0)
+    redis.start()
+    assert_all_arrived(server, redis, 50)
+
+
 def test_another_size_while_redis_is_down(start_redis, nginx):
     redis = start_redis()
     redis.kill()
