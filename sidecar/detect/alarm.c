@@ -39,14 +39,29 @@ static void count(struct alarm *alarm, double allowed, bool began)
     alarm->owed = (float)fmin(fmax(owed, -OWED), OWED);
 }
 
+static void join(struct alarm *alarm, uint32_t columns)
+{
+    uint32_t fresh = columns & ~alarm->columns;
+    unsigned i;
+
+    for (i = 0; i < ALARM_COLUMNS; i++) {
+        if ((fresh >> i & 1) != 0) {
+            alarm->joined[i] = alarm->lasted;
+        }
+    }
+    alarm->columns |= fresh;
+    alarm->accepted &= ~fresh;
+}
+
 static void begin(struct alarm *alarm, const struct alarm_input *input)
 {
     alarm->on = true;
     alarm->sudden = input->sudden;
-    alarm->columns = input->columns;
+    alarm->columns = alarm->accepted = 0;
     alarm->column = input->column;
     alarm->quiet = 0;
     alarm->lasted = 0;
+    join(alarm, input->columns);
     alarm->spent = fminf(alarm->spent + 1, SPENT_MAX);
 }
 
@@ -56,7 +71,7 @@ static void go_on(struct alarm *alarm, const struct alarm_input *input)
     alarm->sudden = alarm->sudden || input->sudden;
     if (input->harmful) {
         alarm->quiet = 0;
-        alarm->columns |= input->columns;
+        join(alarm, input->columns);
         alarm->column = input->column;
     } else if (input->observed) {
         alarm->quiet++;
@@ -93,10 +108,29 @@ void alarm_step(struct alarm *alarm, const struct alarm_input *input)
     }
 }
 
+uint32_t alarm_age(const struct alarm *alarm, unsigned column)
+{
+    return alarm->lasted - alarm->joined[column];
+}
+
+void alarm_accept(struct alarm *alarm, uint32_t columns)
+{
+    alarm->columns &= ~columns;
+    alarm->accepted |= columns;
+}
+
 void alarm_save(const struct alarm *alarm, struct buf *to)
 {
+    unsigned i;
+
     buf_put_u32(to, (alarm->on ? 1u : 0) | (alarm->sudden ? 2u : 0));
     buf_put_u32(to, alarm->columns);
+    buf_put_u32(to, alarm->accepted);
+    for (i = 0; i < ALARM_COLUMNS; i++) {
+        if ((alarm->columns >> i & 1) != 0) {
+            buf_put_u32(to, alarm->joined[i]);
+        }
+    }
     buf_put_u32(to, alarm->column);
     buf_put_u32(to, alarm->quiet);
     buf_put_u32(to, alarm->lasted);
@@ -109,10 +143,17 @@ void alarm_save(const struct alarm *alarm, struct buf *to)
 void alarm_restore(struct alarm *alarm, struct cursor *from)
 {
     uint32_t flags = cursor_u32(from);
+    unsigned i;
 
     alarm->on = (flags & 1) != 0;
     alarm->sudden = (flags & 2) != 0;
     alarm->columns = cursor_u32(from);
+    alarm->accepted = cursor_u32(from);
+    for (i = 0; i < ALARM_COLUMNS; i++) {
+        if ((alarm->columns >> i & 1) != 0) {
+            alarm->joined[i] = cursor_u32(from);
+        }
+    }
     alarm->column = cursor_u32(from);
     alarm->quiet = cursor_u32(from);
     alarm->lasted = cursor_u32(from);

@@ -11,17 +11,21 @@
 
 #include "../base/buf.h"
 
+#define ALARM_COLUMNS 32
+
 struct alarm {
     bool on;
     bool sudden;
-    uint32_t columns; /* mask of those that did harm since it began */
-    uint32_t column;  /* that told most when it was last clear */
-    uint32_t quiet;   /* ticks without harm */
-    uint32_t lasted;  /* ticks in alarm */
-    uint32_t run;     /* ticks of harm, before and in the alarm */
-    uint64_t since;   /* us: the tick in which the harm began */
-    float spent;      /* what its alarms so far have raised the bar by */
-    float owed; /* logarithm: how much more often than that it may begin */
+    uint32_t columns;  /* mask of those that did harm since it began */
+    uint32_t accepted; /* mask of those whose harm became normal in it */
+    uint32_t joined[ALARM_COLUMNS]; /* `lasted` when each of `columns` came */
+    uint32_t column;                /* that told most when it was last clear */
+    uint32_t quiet;                 /* ticks without harm */
+    uint32_t lasted;                /* ticks in alarm */
+    uint32_t run;                   /* ticks of harm, before and in the alarm */
+    uint64_t since;                 /* us: the tick in which the harm began */
+    float spent; /* what its alarms so far have raised the bar by */
+    float owed;  /* logarithm: how much more often than that it may begin */
 };
 
 struct alarm_input {
@@ -39,6 +43,12 @@ struct alarm_input {
 
 void alarm_init(struct alarm *alarm);
 void alarm_step(struct alarm *alarm, const struct alarm_input *input);
+
+/* Ticks that a column has been in it. */
+uint32_t alarm_age(const struct alarm *alarm, unsigned column);
+
+/* What these columns do is how things are now. */
+void alarm_accept(struct alarm *alarm, uint32_t columns);
 
 /* Factor that the alarms so far put on the rate that is allowed, <= 1. */
 double alarm_thrift(const struct alarm *alarm);

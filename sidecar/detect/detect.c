@@ -283,30 +283,30 @@ static void hear_columns(struct detect *detect, struct trial *trial)
     double bar = tail_value(detect->row, trial->slot, trial->rate);
     double least = budget_least(detect->options.false_alarms_per_day);
 
-    *sight = (struct sight){.column = farthest_column(trial)};
+    *sight = (struct sight){.column = farthest_column(trial), .busy = true};
     trial->chance = tail_rate(detect->row, trial->slot, trial->sticks_out);
     sight->observed = !isnan(trial->sticks_out);
     sight->harmful = sight->observed && trial->sticks_out >= fmax(bar, least);
     trial->counted = sight->observed && bar > least;
-    sight->harming = sight->now = 1u << (sight->column % 32);
+    sight->harming = sight->now = 1u << (sight->column % ALARM_COLUMNS);
     if (sight->observed && !detect->subjects[trial->slot].alarm.on) {
         tail_learn(detect->news, trial->slot, trial->news.surprise,
                    tail_value(detect->news, trial->slot, trial->rate));
     }
 }
 
-/* An alarm that has lasted too long describes how things are now. Errors are
- * harm of themselves: a day of them is needed before they are. */
+/* A column that has been in alarm too long describes how things are now. Errors
+ * are harm of themselves: a day of them is needed before they are. */
 static void accept_new_normal(struct detect *detect, const struct trial *trial)
 {
     struct subject *subject = &detect->subjects[trial->slot];
     struct alarm *alarm = &subject->alarm;
     const struct feature_batch *batch = trial->scored->batch;
-    double hours = alarm->lasted * (double)detect->options.tick / HOUR;
+    double tick = (double)detect->options.tick / HOUR;
     uint32_t columns = 0;
     unsigned i;
 
-    if (!trial->known || !alarm->on || hours < ACCEPT) {
+    if (!trial->known || !alarm->on || alarm->lasted * tick < ACCEPT) {
         return;
     }
     for (i = 0; i < batch->column_count; i++) {
@@ -315,12 +315,14 @@ static void accept_new_normal(struct detect *detect, const struct trial *trial)
             feature == FEATURE_ERRORS || feature == FEATURE_LOCAL_ERRORS;
 
         if ((alarm->columns >> i & 1) != 0 &&
-            (!failing || hours >= ACCEPT_FAILING)) {
+            alarm_age(alarm, i) * tick >= (failing ? ACCEPT_FAILING : ACCEPT)) {
             columns |= 1u << i;
         }
     }
-    watch_accept(&subject->watch, batch, columns);
-    alarm->columns &= ~columns;
+    if (columns != 0) {
+        watch_accept(&subject->watch, batch, columns);
+        alarm_accept(alarm, columns);
+    }
 }
 
 static void decide(struct detect *detect, const struct trial *trial)
@@ -405,6 +407,8 @@ static void give_verdict(struct detect *detect, const struct trial *trial,
         .alarm = alarm->on,
         .sudden = alarm->on && alarm->sudden,
         .harmed = alarm->on && (alarm->columns & trial->sight.now) != 0,
+        .judged = trial->sight.busy,
+        .accepted = alarm->accepted,
         .since = alarm->on ? alarm->since : 0,
         .feature = FEATURE_COUNT,
         .observed = NAN,
@@ -486,7 +490,7 @@ void detect_batch(struct detect *detect, const struct scored_batch *scored)
 
 /* ------------------------------------------------------------- checkpoint */
 
-#define FORMAT 5
+#define FORMAT 6
 
 void detect_save(const struct detect *detect, struct buf *to)
 {

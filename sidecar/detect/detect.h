@@ -43,6 +43,9 @@ struct verdict {
     bool alarm;           /* in alarm, after hysteresis */
     bool sudden;          /* overwhelming: needs no second tick */
     bool harmed;          /* what the alarm is about is seen in this tick */
+    bool judged;          /* it had traffic enough for its harm to be seen */
+    uint32_t accepted;    /* mask of columns whose harm, in the last alarm, went
+                             on for so long that it is normal now */
     uint64_t since;       /* us: the tick in which the alarm began */
     enum feature feature; /* that tells most; FEATURE_COUNT if none */
     unsigned column;      /* of it, in the batch */

@@ -162,7 +162,6 @@ void watch_look(struct watch *watch, const struct watch_options *options,
 {
     const struct aggregate *a = batch->rows[row].aggregate;
     const float *x = batch->x + (size_t)row * batch->column_count;
-    bool busy;
     unsigned i;
 
     *sight = (struct sight){.column = WATCH_NONE};
@@ -170,7 +169,7 @@ void watch_look(struct watch *watch, const struct watch_options *options,
         sight->voices[i].column = WATCH_NONE;
     }
     count_requests(watch, options, a);
-    busy = is_busy(watch, options);
+    sight->busy = is_busy(watch, options);
     for (i = 0; i < batch->column_count; i++) {
         enum feature feature = batch->columns[i];
         bool held = (frozen >> i & 1) != 0;
@@ -186,7 +185,7 @@ void watch_look(struct watch *watch, const struct watch_options *options,
             sight->findings[i] =
                 baseline_look(&watch->baselines[feature], feature, &look);
         }
-        if (!busy) {
+        if (!sight->busy) {
             sight->findings[i].harmful = sight->findings[i].now = false;
             sight->findings[i].nats = 0;
         }

@@ -33,6 +33,7 @@ struct voice {
 /* What one tick says. */
 struct sight {
     bool observed;    /* anything at all */
+    bool busy;        /* enough of it for harm to matter */
     bool harmful;     /* some column tells of a change that matters */
     uint32_t column;  /* to be told; WATCH_NONE if none */
     uint32_t harming; /* mask of columns that do harm */

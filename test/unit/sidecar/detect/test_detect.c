@@ -220,6 +220,28 @@ START_TEST(a_new_normal_is_accepted_after_an_hour)
 }
 END_TEST
 
+/* What joins an old alarm has its own hour. */
+START_TEST(harm_that_comes_later_is_not_accepted_with_the_first)
+{
+    struct sim *sim = warm(1);
+
+    sim->series[0].errors = 0.05;
+    sim_run(sim, 4000);
+    ck_assert(sim->last[0].alarm);
+    sim->series[0].latency *= 10;
+    sim_run(sim, 600);
+    sim->series[0].errors = 0.002;
+    sim_run(sim, 600);
+    ck_assert(sim->last[0].alarm);
+    ck_assert_uint_eq(sim->last[0].accepted, 0);
+    sim_run(sim, 3600);
+    ck_assert(!sim->last[0].alarm);
+    ck_assert_uint_ne(sim->last[0].accepted, 0);
+    ck_assert_uint_eq(sim->alarms, 1);
+    sim_free(sim);
+}
+END_TEST
+
 START_TEST(a_service_that_fails_from_the_start_is_told)
 {
     struct sim *sim = sim_create(1, 1, 9);
@@ -414,6 +436,7 @@ int main(void)
     tcase_add_test(tcase, an_outage_is_not_learned_and_ends_when_it_ends);
     tcase_add_test(tcase, it_is_over_soon_after_the_repair);
     tcase_add_test(tcase, a_new_normal_is_accepted_after_an_hour);
+    tcase_add_test(tcase, harm_that_comes_later_is_not_accepted_with_the_first);
     tcase_add_test(tcase, a_service_that_fails_from_the_start_is_told);
     tcase_add_test(tcase, a_useful_alarm_comes_two_minutes_after_a_cold_start);
     tcase_add_loop_test(tcase, the_budget_holds_within_a_factor_of_two, 0,
