@@ -24,7 +24,7 @@
 #define FLAP_QUIET 15u      /* ticks, doubled by each return */
 #define FLAP_QUIET_MAX 300u /* ticks */
 #define INNOCENT_MAX 20     /* ticks */
-#define INNOCENT_SPLIT 5    /* ticks; where parts show it, or of the total */
+#define INNOCENT_SPLIT 5u   /* ticks; where parts show it, or of the total */
 #define FIRE_AGE 3          /* ticks; one less if sudden */
 #define LASTING_AGE 5u
 #define LASTING_LATELY 0x03u /* one of the last two ticks with traffic */
@@ -47,12 +47,6 @@ static bool is_felt(enum feature feature)
     return feature == FEATURE_ERRORS || feature == FEATURE_LATENCY_P50 ||
            feature == FEATURE_LATENCY_P95 || feature == FEATURE_RATE ||
            feature == FEATURE_HEADER;
-}
-
-static bool is_failing(const struct record *record)
-{
-    return record->feature == FEATURE_ERRORS ||
-           record->feature == FEATURE_LOCAL_ERRORS;
 }
 
 static void count_members(struct alerts *alerts)
@@ -117,15 +111,9 @@ static enum severity severity_of(const struct record *record)
         record->scope == SCOPE_COLUMN) {
         return SEVERITY_WARNING;
     }
-    return is_failing(record) || is_felt(record->feature) ? SEVERITY_CRITICAL
-                                                          : SEVERITY_WARNING;
-}
-
-/* Do retries hide it, as far as anybody can tell? */
-static bool is_hidden(const struct record *record)
-{
-    return (is_failing(record) || record->feature == FEATURE_RETRIES) &&
-           (record->users_known || record->of_requests) && !record->clients_see;
+    return record_is_failing(record) || is_felt(record->feature)
+               ? SEVERITY_CRITICAL
+               : SEVERITY_WARNING;
 }
 
 static bool is_beyond(const struct standing *row)
@@ -143,10 +131,13 @@ static bool has_lasted(const struct alerts *alerts, const struct record *record)
     const struct standing *row = &alerts->standings.rows[record->slot];
     unsigned ticks = standing_ticks(row->harm);
 
-    if (is_hidden(record)) {
+    if (alerts_cause(alerts, record) == NULL) {
+        return false;
+    }
+    if (record_is_hidden(record)) {
         return (row->harm & LASTING_LATELY) != 0 && ticks >= LASTING_TICKS;
     }
-    if (is_failing(record)) {
+    if (record_is_failing(record)) {
         return record->age <= LASTING_AGE || ticks > 1 ||
                standing_ticks(record->seen) > 1;
     }
@@ -269,28 +260,41 @@ static bool is_bad(const struct alerts *alerts, const struct record *record)
 }
 
 /* Its own series is well, or most of its parts are: what is left must have
- * another cause. */
+ * another cause. That takes longer each time that it comes back. */
 static bool is_innocent(const struct alerts *alerts,
                         const struct record *record)
 {
     bool split = is_bad(alerts, record) || record->scope == SCOPE_TOTAL;
+    uint32_t flaps = record->flaps < 6 ? record->flaps : 6;
 
     return record->members > 0 &&
-           record->innocent >= (split ? INNOCENT_SPLIT : INNOCENT_MAX);
+           record->innocent >= (split ? INNOCENT_SPLIT << flaps : INNOCENT_MAX);
+}
+
+static enum ending ending_of(const struct alerts *alerts,
+                             const struct record *record)
+{
+    const struct standing *row = &alerts->standings.rows[record->slot];
+
+    if (alerts_cause(alerts, record) == NULL) {
+        return ENDING_GONE;
+    }
+    if (row->alarm) {
+        return is_innocent(alerts, record) ? ENDING_NARROWED : ENDING_PART;
+    }
+    return standing_accepts(row, record->column) ? ENDING_ACCEPTED
+                                                 : ENDING_BACK;
 }
 
 static void end(struct alerts *alerts, uint32_t index)
 {
     struct record *record = alerts->records[index];
-    bool absorbed = is_bad(alerts, record);
-    enum ending ending = !absorbed                     ? ENDING_BACK
-                         : is_innocent(alerts, record) ? ENDING_NARROWED
-                                                       : ENDING_PART;
+    enum ending ending = ending_of(alerts, record);
 
     if (record->state != RECORD_UNTOLD) {
         alerts_tell(alerts, record, ending);
     }
-    if (record->state == RECORD_FIRING && !absorbed) {
+    if (record->state == RECORD_FIRING && ending != ENDING_PART) {
         remember_flap(alerts, record);
     }
     free_members(alerts, index, ending);
@@ -367,6 +371,8 @@ void alerts_live(struct alerts *alerts)
         record->quiet = record->members > 0 ? 0 : record->quiet + 1;
         if (record->quiet >= quiet_needed(record) ||
             (record->members == 0 && is_bad(alerts, record)) ||
+            (record->state == RECORD_UNTOLD &&
+             alerts_cause(alerts, record) == NULL) ||
             is_innocent(alerts, record)) {
             end(alerts, i);
         } else {

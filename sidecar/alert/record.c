@@ -122,9 +122,6 @@ void record_name(struct record *record, const struct standings *standings,
     char text[TEXT_NAME_MAX + TOCSIN_LABELS_MAX + 2];
     int len;
 
-    if (row->identity == NULL) {
-        return; /* it left; nobody was told of it */
-    }
     if (row->alarm && row->feature != record->feature) {
         struct band band = {row->expected, row->low, row->high};
 
@@ -139,6 +136,18 @@ void record_name(struct record *record, const struct standings *standings,
              (uint64_t)XXH64(text, len > 0 ? (size_t)len : 0, 0));
     snprintf(record->id, sizeof(record->id), "%s-%" PRIu64, record->fingerprint,
              record->started / tick);
+}
+
+bool record_is_failing(const struct record *record)
+{
+    return record->feature == FEATURE_ERRORS ||
+           record->feature == FEATURE_LOCAL_ERRORS;
+}
+
+bool record_is_hidden(const struct record *record)
+{
+    return (record_is_failing(record) || record->feature == FEATURE_RETRIES) &&
+           (record->users_known || record->of_requests) && !record->clients_see;
 }
 
 const char *record_alertname(const struct record *record)

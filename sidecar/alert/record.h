@@ -40,9 +40,16 @@ struct record {
 void record_begin(struct record *record, const struct standings *standings,
                   uint32_t slot);
 
-/* Fixes name, labels, fingerprint and id, before it is told. */
+/* Fixes name, labels, fingerprint and id, before it is told; its series must
+ * still be there. */
 void record_name(struct record *record, const struct standings *standings,
                  uint64_t tick);
+
+/* Is it told by failures? */
+bool record_is_failing(const struct record *record);
+
+/* Do retries hide it, as far as anybody can tell? */
+bool record_is_hidden(const struct record *record);
 
 const char *record_alertname(const struct record *record);
 const char *record_state_name(enum record_state state);

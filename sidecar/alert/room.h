@@ -42,7 +42,14 @@ void alerts_live(struct alerts *alerts);
 /* tell.c */
 /* Back to normal; a part of a wider alert; what is left has a narrower cause.
  */
-enum ending { ENDING_NONE, ENDING_BACK, ENDING_PART, ENDING_NARROWED };
+enum ending {
+    ENDING_NONE, /* it goes on */
+    ENDING_BACK,
+    ENDING_PART,
+    ENDING_NARROWED,
+    ENDING_ACCEPTED, /* its harm has become normal */
+    ENDING_GONE      /* its series left */
+};
 void alerts_tell(struct alerts *alerts, struct record *record,
                  enum ending ending);
 

@@ -82,7 +82,8 @@ static void take(struct standing *row, const struct verdict *verdict)
     row->harmed = verdict->harmed;
     row->bad = verdict->alarm || verdict->incident >= BAD_INCIDENT;
     row->requests = verdict->aggregate->weight;
-    row->observed = row->bad || row->requests > 0;
+    row->observed = row->bad || (row->requests > 0 && verdict->judged);
+    row->accepted = verdict->accepted;
     row->since = verdict->since;
     row->feature = verdict->feature;
     row->column = verdict->column;

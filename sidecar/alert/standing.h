@@ -13,14 +13,15 @@
 struct standing {
     const struct identity *identity; /* NULL: the slot is free */
     bool alarm, sudden;
-    bool harmed;     /* in alarm, for what is seen in this very tick */
-    bool bad;        /* in alarm, or harmed enough to be on its way there */
-    bool observed;   /* it had traffic, or is in alarm */
-    bool spoilt;     /* its alert blames a narrower series, or its routes */
-    uint32_t owner;  /* index of the alert that explains it; STANDING_NONE */
-    uint32_t orphan; /* ticks in alarm that no alert explains */
-    uint32_t harm;   /* a bit for each tick in alarm that had traffic, the
-                        latest the lowest: did it do harm? */
+    bool harmed;       /* in alarm, for what is seen in this very tick */
+    bool bad;          /* in alarm, or harmed enough to be on its way there */
+    bool observed;     /* it had traffic enough to be judged, or is in alarm */
+    bool spoilt;       /* its alert blames a narrower series, or its routes */
+    uint32_t owner;    /* index of the alert that explains it; STANDING_NONE */
+    uint32_t orphan;   /* ticks in alarm that no alert explains */
+    uint32_t harm;     /* a bit for each tick in alarm that had traffic, the
+                          latest the lowest: did it do harm? */
+    uint32_t accepted; /* mask of columns: see struct verdict */
     uint64_t since;
     enum feature feature;
     unsigned column;
@@ -60,6 +61,12 @@ static inline unsigned standing_ticks(uint32_t harm)
 static inline bool standing_lasts(const struct standing *row)
 {
     return (row->harm & 1u) != 0 && standing_ticks(row->harm) >= LASTING_TICKS;
+}
+
+/* Is what a column did in the last alarm normal now? */
+static inline bool standing_accepts(const struct standing *row, unsigned column)
+{
+    return column < 32 && (row->accepted >> column & 1) != 0;
 }
 
 int standings_init(struct standings *standings, uint32_t max, struct err *err);

@@ -141,7 +141,7 @@ static struct text_facts facts_of(const struct alerts *alerts,
         .upstreams = record->parts[SCOPE_UPSTREAM],
         .routes = record->parts[SCOPE_ROUTE],
         .clients_see = record->clients_see,
-        .retried = record->users_known,
+        .retried = record_is_hidden(record) && record->users_known,
     };
 
     if (!blames_upstream(record)) {
@@ -150,18 +150,23 @@ static struct text_facts facts_of(const struct alerts *alerts,
     return facts;
 }
 
+static const char *const endings[] = {
+    [ENDING_NONE] = "",
+    [ENDING_BACK] = "",
+    [ENDING_PART] = " It is a part of a wider alert from now on.",
+    [ENDING_NARROWED] =
+        " Most of it is well again; what is left is told on its own.",
+    [ENDING_ACCEPTED] =
+        " It goes on, for so long now that it is taken for normal.",
+    [ENDING_GONE] = " Nothing is heard of it any more.",
+};
+
 static void write_texts(struct alerts *alerts, const struct text_facts *facts,
                         enum ending ending)
 {
     text_summary(&alerts->summary, facts);
     text_description(&alerts->description, facts);
-    if (ending == ENDING_PART) {
-        buf_puts(&alerts->description,
-                 " It is a part of a wider alert from now on.");
-    } else if (ending == ENDING_NARROWED) {
-        buf_puts(&alerts->description,
-                 " Most of it is well again; what is left is told on its own.");
-    }
+    buf_puts(&alerts->description, endings[ending]);
 }
 
 static void clear(struct alerts *alerts)

@@ -30,7 +30,7 @@ struct text_facts {
     uint64_t started, now;
     unsigned peers, upstreams, routes, others; /* parts, by scope */
     struct tocsin_span upstream; /* the one that all parts have, or empty */
-    bool clients_see, retried, ended, accepted;
+    bool clients_see, retried, ended;
 };
 
 /* One line: "aws us-east-1: latency_p95 812 ms, expected 95-140 ms (...)". */

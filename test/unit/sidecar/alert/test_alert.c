@@ -63,6 +63,12 @@ START_TEST(all_peers_of_an_upstream_are_the_upstream)
                                  "aws us-east-1 shop: "
                                  "95th percentile latency 812 ms, expected "
                                  "95 ms to 140 ms (3 peers)"));
+    ck_assert_ptr_null(strstr(told->description, "Retries hide it"));
+    town_free(town);
+
+    town = town_create();
+    town_set(town, "upstream=shop", FEATURE_ERRORS, true);
+    told = only_firing(town);
     ck_assert_ptr_nonnull(strstr(told->description, "Retries hide it"));
     town_free(town);
 }

@@ -182,6 +182,65 @@ START_TEST(a_cloud_that_is_bad_all_over_does_not_narrow)
 }
 END_TEST
 
+/* Each time that it turns out to be narrower after all, that takes longer. */
+START_TEST(a_cloud_that_flaps_narrows_ever_later)
+{
+    struct town *town = town_create();
+    unsigned i, before, messages[2] = {0, 0};
+
+    town_alarm(town, "us-east-1");
+    town_alarm(town, "upstream=shop");
+    town_alarm(town, "upstream=pay");
+    town_run(town, 10);
+    for (i = 0; i < 16; i++) {
+        before = town->told_count;
+        town_alarm(town, "eu-west-1");
+        town_alarm(town, "upstream=api");
+        town_set(town, "cloud_provider=aws", FEATURE_LATENCY_P95, true);
+        town_run(town, 15);
+        town_clear(town, "eu-west-1");
+        town_clear(town, "upstream=api");
+        town_run(town, 25);
+        messages[i / 8] += town->told_count - before;
+    }
+    ck_assert_uint_gt(messages[0], 16); /* four, and reminders */
+    ck_assert_uint_lt(messages[1], messages[0]);
+    ck_assert_uint_le(messages[1], 2 + 8 * 40 / 30); /* reminders */
+    town_free(town);
+}
+END_TEST
+
+/* Peers with next to no traffic cannot say that a region is well. */
+START_TEST(parts_that_cannot_be_judged_are_no_witnesses)
+{
+    struct town *town = town_create();
+    uint32_t region =
+        town_find(town, "cloud_provider=aws,cloud_region=us-east-1");
+    uint32_t peer, i;
+    char labels[64];
+
+    for (i = 0; i < 8; i++) {
+        snprintf(labels, sizeof(labels), "upstream=pay,peer=10.0.1.%u:80", i);
+        peer = town_add(town, SCOPE_PEER, false, labels);
+        town->series[peer].aggregate.weight = 1000;
+        town->series[peer].quiet = true;
+        town_link(town, peer, region);
+    }
+    town_alarm(town, "us-east-1");
+    town_alarm(town, "upstream=shop");
+    town_alarm(town, "upstream=pay");
+    for (i = 0; i < 8; i++) {
+        snprintf(labels, sizeof(labels), "upstream=pay,peer=10.0.1.%u:80", i);
+        town_clear(town, labels);
+    }
+    ck_assert_str_eq(only_firing(town)->labels,
+                     "cloud_provider=aws,cloud_region=us-east-1");
+    town_run(town, 120);
+    ck_assert_uint_eq(town_count(town, "resolved"), 0);
+    town_free(town);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("group");
@@ -196,6 +255,8 @@ int main(void)
     tcase_add_test(tcase, what_is_left_of_everything_is_told_on_its_own);
     tcase_add_test(tcase, a_cloud_narrows_to_the_region_that_goes_on);
     tcase_add_test(tcase, a_cloud_that_is_bad_all_over_does_not_narrow);
+    tcase_add_test(tcase, a_cloud_that_flaps_narrows_ever_later);
+    tcase_add_test(tcase, parts_that_cannot_be_judged_are_no_witnesses);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

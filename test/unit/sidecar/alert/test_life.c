@@ -134,6 +134,69 @@ START_TEST(what_clients_see_need_not_last_as_long)
 }
 END_TEST
 
+START_TEST(what_becomes_normal_is_not_said_to_be_well)
+{
+    struct town *town = town_create();
+    struct verdict *verdict = &town->series[town_find(town, peer)].verdict;
+
+    town_alarm(town, peer);
+    town_run(town, 3700);
+    ck_assert_uint_eq(town_count(town, "resolved"), 0);
+    verdict->accepted = 1u << verdict->column;
+    town_clear(town, peer);
+    town_run(town, 3);
+    ck_assert_str_eq(town_last(town)->state, "resolved");
+    ck_assert_ptr_nonnull(strstr(town_last(town)->description, "for normal"));
+
+    verdict->accepted = 0;
+    town_alarm(town, peer);
+    town_run(town, 10);
+    town_clear(town, peer);
+    town_run(town, 300);
+    ck_assert_str_eq(town_last(town)->state, "resolved");
+    ck_assert_ptr_null(strstr(town_last(town)->description, "for normal"));
+    town_free(town);
+}
+END_TEST
+
+/* An upstream falls silent and is evicted; who gets its slot is not to blame,
+ * and nobody is told of what nobody was told of. */
+START_TEST(who_takes_a_slot_takes_no_alert)
+{
+    struct town *town = town_create();
+    uint32_t slot = town_find(town, "upstream=shop");
+    struct town_series *series = &town->series[slot];
+
+    town_set(town, "upstream=shop", FEATURE_RATE, true);
+    town_run(town, 1);
+    ck_assert_uint_eq(town->told_count, 0);
+    alerts_leave(town->alerts, &series->identity);
+    snprintf(series->labels, sizeof(series->labels), "server=%%3Cevil%%3E");
+    series->identity.hash++;
+    series->identity.link_count = 0;
+    town_clear(town, "server=%3Cevil%3E");
+    town_run(town, 10);
+    for (slot = 0; slot < town->told_count; slot++) {
+        ck_assert_ptr_null(strstr(town->told[slot].labels, "evil"));
+        ck_assert_str_ne(town->told[slot].labels, "");
+    }
+    town_free(town);
+}
+END_TEST
+
+/* Retries hide failures; a slow peer is seen by whom it answers. */
+START_TEST(only_failures_are_hidden_by_retries)
+{
+    struct town *town = town_create();
+
+    town_alarm(town, peer);
+    town_run(town, 10);
+    ck_assert_ptr_null(
+        strstr(town_first(town, "firing")->description, "Retries hide"));
+    town_free(town);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("life");
@@ -148,6 +211,9 @@ int main(void)
     tcase_add_test(tcase, slowness_that_is_over_is_not_told);
     tcase_add_test(tcase, slowness_within_what_is_expected_must_last);
     tcase_add_test(tcase, what_clients_see_need_not_last_as_long);
+    tcase_add_test(tcase, what_becomes_normal_is_not_said_to_be_well);
+    tcase_add_test(tcase, who_takes_a_slot_takes_no_alert);
+    tcase_add_test(tcase, only_failures_are_hidden_by_retries);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -39,8 +39,9 @@ struct town_series {
     char labels[512];
     struct verdict verdict;
     bool in_use;
-    bool mild; /* harm within what is expected */
-    bool well; /* in alarm for what was, not for what is */
+    bool mild;  /* harm within what is expected */
+    bool well;  /* in alarm for what was, not for what is */
+    bool quiet; /* too little traffic to be judged */
 };
 
 struct town {
@@ -304,6 +305,7 @@ static inline void town_tick(struct town *town)
         x[2] = series->mild ? 0.13F : verdict->alarm ? 0.812F : 0.1F;
         verdict->identity = &series->identity;
         verdict->aggregate = &series->aggregate;
+        verdict->judged = !series->quiet;
         verdict->harmed =
             verdict->alarm && !series->well &&
             (verdict->feature == FEATURE_RATE || series->aggregate.weight > 0);
