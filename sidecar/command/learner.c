@@ -82,6 +82,9 @@ static int make_windows(struct learner *learner, struct err *err)
     learner->season = calloc(
         ticks * learner->seasons * learner->season_columns + 1, sizeof(float));
     learner->calm = calloc(ticks, 1);
+    if (learner->alarms != NULL) {
+        memset(learner->alarms, 1, ticks * learner->options.max);
+    }
     if (learner->alarms == NULL || learner->x == NULL ||
         learner->past == NULL || learner->season == NULL ||
         learner->calm == NULL) {
@@ -167,13 +170,16 @@ static unsigned char *alarms_of(const struct learner *learner, uint64_t tick)
     return learner->alarms + tick % learner->ticks * learner->options.max;
 }
 
-/* Moves the ring on to a tick. What was never seen was calm; so is all where
- * ticks are counted anew. */
+/* Moves the ring on to a tick. Ticks that are skipped were calm, and all are
+ * where ticks are counted anew; but of those before the first one nothing is
+ * known: history that a checkpoint brought back may hold an alarm. */
 static void turn(struct learner *learner, uint64_t tick)
 {
     uint64_t from = learner->tick + 1;
 
-    if (tick < learner->tick || tick - learner->tick > learner->ticks) {
+    if (learner->calls == 1) {
+        from = tick;
+    } else if (tick < learner->tick || tick - learner->tick > learner->ticks) {
         from = tick > learner->ticks ? tick - learner->ticks : 0;
     }
     for (; from <= tick; from++) {
