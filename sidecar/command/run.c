@@ -53,7 +53,7 @@ struct run {
     struct hush *hush;
     struct orders *orders;
     struct saver *saver;
-    uint64_t board_at, save_at;
+    uint64_t board_at;
     bool restored; /* from a checkpoint: it knows who was told of what */
     bool intake_down, outbox_down, orders_down; /* said once, not every try */
 };
@@ -289,16 +289,11 @@ static int begin(struct run *run, struct err *err)
 
 /* ----------------------------------------------------------------- running */
 
-static bool save(struct run *run)
+static int save(struct run *run, struct buf *to, struct err *err)
 {
-    struct buf *to = saver_begin(run->saver);
     uint64_t started = clock_monotonic();
-    struct err err;
     size_t at;
 
-    if (to == NULL) {
-        return false;
-    }
     checkpoint_start(to);
     pipeline_save(run->pipeline, to);
     at = checkpoint_begin(to, "outbox");
@@ -311,14 +306,24 @@ static bool save(struct run *run)
     hush_save(run->hush, to);
     orders_save(run->orders, to);
     checkpoint_end(to, at);
-    if (checkpoint_finish(to, &err) != 0) {
-        log_error(ROOM, "%s", err.message);
-        return false;
+    if (checkpoint_finish(to, err) != 0) {
+        return -1;
     }
     log_debug(ROOM, "checkpoint of %zu bytes made in %llu us", to->len,
               (unsigned long long)(clock_monotonic() - started));
     saver_write(run->saver);
-    return true;
+    return 0;
+}
+
+/* One that cannot be made is made anew at its next time, not every round. */
+static void save_if_due(struct run *run, uint64_t now)
+{
+    struct buf *to = saver_due(run->saver, now, run->latest.state_every);
+    struct err err;
+
+    if (to != NULL && save(run, to, &err) != 0) {
+        log_error(ROOM, "%s", err.message);
+    }
 }
 
 static void flush(struct run *run)
@@ -436,9 +441,7 @@ static void each_round(struct run *run)
         each_second(run);
     }
     flush(run);
-    if (now >= run->save_at && (run->save_at == 0 || save(run))) {
-        run->save_at = now + run->latest.state_every;
-    }
+    save_if_due(run, now);
     if (got_reload) {
         got_reload = 0;
         reload(run);
@@ -484,8 +487,8 @@ static int finish(struct run *run, struct err *err)
     if (saver_wait(run->saver, NULL) != 0) {
         log_warn(ROOM, "the checkpoint before this one was not written");
     }
-    if (!save(run)) {
-        return err_set(err, ERR_LIMIT, "no last checkpoint could be made");
+    if (save(run, saver_begin(run->saver), err) != 0) {
+        return -1;
     }
     return saver_wait(run->saver, err);
 }

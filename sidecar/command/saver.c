@@ -23,6 +23,7 @@ struct saver {
     bool writing, stop; /* under the lock */
     int rc;
     struct err err;
+    uint64_t due; /* the loop's own; 0: before the first */
 };
 
 static void *saver_main(void *ctx)
@@ -102,6 +103,19 @@ struct buf *saver_begin(struct saver *saver)
     writing = saver->writing;
     pthread_mutex_unlock(&saver->lock);
     return writing ? NULL : &saver->buf;
+}
+
+struct buf *saver_due(struct saver *saver, uint64_t now, uint64_t every)
+{
+    struct buf *to = NULL;
+
+    if (now < saver->due) {
+        return NULL;
+    }
+    if (saver->due == 0 || (to = saver_begin(saver)) != NULL) {
+        saver->due = now + every;
+    }
+    return to;
 }
 
 void saver_write(struct saver *saver)

@@ -20,6 +20,10 @@ void saver_destroy(struct saver *saver);
 /* Where to put the next checkpoint; NULL while one is being written. */
 struct buf *saver_begin(struct saver *saver);
 
+/* The same when it is time for one, monotonic us: `every` after the first call
+ * or after the last checkpoint was begun, whatever became of that. */
+struct buf *saver_due(struct saver *saver, uint64_t now, uint64_t every);
+
 /* Has it written. */
 void saver_write(struct saver *saver);
 

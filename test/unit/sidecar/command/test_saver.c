@@ -86,6 +86,36 @@ START_TEST(destroying_waits_for_the_disk)
 }
 END_TEST
 
+START_TEST(the_first_is_due_after_the_interval)
+{
+    struct saver *saver = saver_create(path, &err);
+
+    ck_assert_ptr_null(saver_due(saver, 5, 30));
+    ck_assert_ptr_null(saver_due(saver, 34, 30));
+    ck_assert_ptr_nonnull(saver_due(saver, 35, 30));
+    saver_destroy(saver);
+}
+END_TEST
+
+/* Who fails to make one tries again when it is time, not at once. */
+START_TEST(the_next_is_due_after_the_interval_whatever_became_of_it)
+{
+    struct saver *saver = saver_create(path, &err);
+    struct buf *to;
+
+    saver_due(saver, 5, 30);
+    to = saver_due(saver, 35, 30);
+    ck_assert_ptr_nonnull(to);
+    to->cap = 8;
+    checkpoint_start(to);
+    ck_assert_int_eq(checkpoint_finish(to, &err), -1);
+    ck_assert_ptr_null(saver_due(saver, 36, 30));
+    ck_assert_ptr_null(saver_due(saver, 64, 30));
+    ck_assert_ptr_nonnull(saver_due(saver, 65, 30));
+    saver_destroy(saver);
+}
+END_TEST
+
 START_TEST(failures_are_told)
 {
     struct saver *saver = saver_create("/nonexistent/dir/checkpoint", &err);
@@ -108,6 +138,9 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_last_two_are_kept);
     tcase_add_test(tcase, destroying_waits_for_the_disk);
+    tcase_add_test(tcase, the_first_is_due_after_the_interval);
+    tcase_add_test(tcase,
+                   the_next_is_due_after_the_interval_whatever_became_of_it);
     tcase_add_test(tcase, failures_are_told);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
