@@ -6,7 +6,8 @@
  * that fails is left alone for a while that doubles up to a minute; one that
  * says no (4xx) will not be asked the same again.
  *
- * At the end, what was not told yet is tried for five seconds.
+ * At the end, what was not told yet is tried for five seconds; whoever hands
+ * over to another one leaves it to that, and lets end what is on its way only.
  */
 #include "notify.h"
 
@@ -27,6 +28,7 @@
 #define BACK_OFF_MAX (60 * SECOND)
 #define TRIES_MAX 30 /* about half an hour */
 #define FLUSH (5 * SECOND)
+#define PARTING (SECOND / 5) /* the loop of the sidecar waits for it */
 #define SWEEP (10 * SECOND)
 
 /* What a delivery on its way tells. */
@@ -48,8 +50,9 @@ struct target {
 
 struct notify {
     pthread_t thread;
-    pthread_mutex_t lock; /* of mailbag, stats, stop */
-    bool started, stop;
+    pthread_mutex_t lock; /* of mailbag, stats, phase */
+    bool started;
+    enum phase { PHASE_WORK, PHASE_FLUSH, PHASE_PART } phase;
     struct mailbag mailbag;
     struct notify_stats stats;
 
@@ -323,32 +326,38 @@ static uint64_t next_due(struct notify *notify, uint64_t now, bool *untold)
     return next;
 }
 
-static bool is_stopping(struct notify *notify)
+static enum phase get_phase(struct notify *notify)
 {
-    bool stop;
+    enum phase phase;
 
     pthread_mutex_lock(&notify->lock);
-    stop = notify->stop;
+    phase = notify->phase;
     pthread_mutex_unlock(&notify->lock);
-    return stop;
+    return phase;
 }
 
 static void *run(void *ctx)
 {
     struct notify *notify = ctx;
-    uint64_t until = 0;
+    uint64_t until = UINT64_MAX;
 
     for (;;) {
+        enum phase phase = get_phase(notify);
         uint64_t now = clock_monotonic(), next;
         bool untold = false;
         int running = 0;
 
-        start_all(notify, now);
+        if (phase != PHASE_PART) {
+            start_all(notify, now);
+        }
         curl_multi_perform(notify->multi, &running);
         finish_all(notify);
         next = next_due(notify, clock_monotonic(), &untold);
-        if (is_stopping(notify)) {
-            until = until == 0 ? now + FLUSH : until;
+        if (phase != PHASE_WORK) {
+            if (until == UINT64_MAX) {
+                until = now + (phase == PHASE_FLUSH ? FLUSH : PARTING);
+            }
+            untold = untold && phase == PHASE_FLUSH;
             if ((!untold && running == 0) || now >= until) {
                 return NULL;
             }
@@ -436,7 +445,7 @@ struct notify *notify_create(const struct notify_options *options,
     return notify;
 }
 
-void notify_finish(struct notify *notify)
+static void end(struct notify *notify, enum phase phase)
 {
     uint32_t i;
 
@@ -444,7 +453,7 @@ void notify_finish(struct notify *notify)
         return;
     }
     pthread_mutex_lock(&notify->lock);
-    notify->stop = true;
+    notify->phase = phase;
     pthread_mutex_unlock(&notify->lock);
     curl_multi_wakeup(notify->multi);
     pthread_join(notify->thread, NULL);
@@ -454,6 +463,16 @@ void notify_finish(struct notify *notify)
             leave_open(notify, i);
         }
     }
+}
+
+void notify_finish(struct notify *notify)
+{
+    end(notify, PHASE_FLUSH);
+}
+
+void notify_part(struct notify *notify)
+{
+    end(notify, PHASE_PART);
 }
 
 void notify_destroy(struct notify *notify)

@@ -61,7 +61,10 @@ struct notify *notify_create(const struct notify_options *options,
 
 /* Delivers what waits for at most five seconds, then nothing any more. */
 void notify_finish(struct notify *notify);
-/* Finishes first, unless that was done. */
+/* Delivers nothing any more, for one that takes over: what is on its way has
+ * a fifth of a second, what waits is left. */
+void notify_part(struct notify *notify);
+/* Finishes first, unless it finished or parted. */
 void notify_destroy(struct notify *notify);
 
 /* Copies; never blocks on the network. The same alert again replaces what of
@@ -80,9 +83,9 @@ struct notify_stats notify_stats(struct notify *notify);
 /* What is to be told and who knows of it, for a checkpoint or for the one that
  * takes over with other options: nobody is then told again of what they know,
  * but Alertmanagers, and whoever was told of a firing alert hears of its end.
- * Saved after notify_finish() it is exact; what is told after it was saved is
- * told again by the one that restores it. Restored before the first alert;
- * -1 and *err if it is damaged: then nothing is known. */
+ * Saved after notify_finish() or notify_part() it is exact; what is told after
+ * it was saved is told again by the one that restores it. Restored before the
+ * first alert; -1 and *err if it is damaged: then nothing is known. */
 void notify_save(struct notify *notify, struct buf *to);
 int notify_restore(struct notify *notify, struct cursor *from, struct err *err);
 

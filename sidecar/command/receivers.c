@@ -38,7 +38,7 @@ void receivers_change(struct notify **notify, struct notify *now)
     struct err err;
 
     buf_init(&buf, CHECKPOINT_SIZE_MAX);
-    notify_finish(*notify);
+    notify_part(*notify); /* the loop must not wait for who is away */
     notify_save(*notify, &buf);
     from = (struct cursor){.data = buf.data, .len = buf.len};
     if (notify_restore(now, &from, &err) != 0) {

@@ -2,6 +2,7 @@
  * deliveries themselves are tested with real receivers in test/system. */
 #include <arpa/inet.h>
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,131 @@ START_TEST(receivers_that_are_away_cost_nothing_but_counts)
 }
 END_TEST
 
+static struct notify *create_webhook(const char *url)
+{
+    struct notify_options options = {.generator_url = ""};
+    struct notify *notify;
+    struct err err;
+
+    options.webhooks[0] = (struct notify_webhook){url, ""};
+    options.webhook_count = 1;
+    notify = notify_create(&options, &err);
+    ck_assert_ptr_nonnull(notify);
+    return notify;
+}
+
+/* One that takes over from another, which ends. */
+static struct notify *hand_over(struct notify *old, const char *url)
+{
+    struct notify *notify = create_webhook(url);
+    struct cursor from;
+    struct buf saved;
+    struct err err;
+
+    buf_init(&saved, (size_t)1 << 20);
+    notify_save(old, &saved);
+    from = (struct cursor){.data = saved.data, .len = saved.len};
+    ck_assert_int_eq(notify_restore(notify, &from, &err), 0);
+    buf_release(&saved);
+    notify_destroy(old);
+    return notify;
+}
+
+static bool is_whole(const char *request)
+{
+    const char *body = strstr(request, "\r\n\r\n");
+    const char *length = strstr(request, "Content-Length: ");
+
+    return body != NULL && length != NULL &&
+           strlen(body + 4) ==
+               strtoul(length + strlen("Content-Length: "), NULL, 10);
+}
+
+/* Takes one request and answers, if told to. */
+static int take(int listener, bool answer)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n";
+    char request[16384] = "";
+    size_t len = 0;
+    int fd = accept(listener, NULL, NULL);
+
+    ck_assert_int_ge(fd, 0);
+    while (!is_whole(request)) {
+        ssize_t n = read(fd, request + len, sizeof(request) - 1 - len);
+
+        ck_assert_int_gt(n, 0);
+        len += (size_t)n;
+        request[len] = '\0';
+    }
+    ck_assert_ptr_nonnull(strstr(request, "\"status\":\"firing\""));
+    if (answer) {
+        ck_assert_int_eq(write(fd, ok, strlen(ok)), (ssize_t)strlen(ok));
+        close(fd);
+    }
+    return fd;
+}
+
+static void wait_sent(struct notify *notify)
+{
+    while (notify_stats(notify).sent < 1) {
+        usleep(1000);
+    }
+}
+
+/* Finishing tries again after one second and after two more; whoever parts
+ * does not, and the next one tells it, once. */
+START_TEST(what_waits_when_it_parts_is_left_to_the_next)
+{
+    struct notify *notify;
+    uint64_t failed;
+    char url[64];
+    int fd;
+
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", closed_port(&fd));
+    log_set_level(LOG_ERROR);
+    notify = create_webhook(url);
+    tell(notify, 1, "firing");
+    while ((failed = notify_stats(notify).failed) < 1) {
+        usleep(1000);
+    }
+    notify_part(notify);
+    ck_assert_uint_le(notify_stats(notify).failed, failed + 1);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    notify = hand_over(notify, url);
+    take(fd, true);
+    wait_sent(notify);
+    tell(notify, 1, "firing"); /* a reminder */
+    notify_finish(notify);
+    ck_assert_uint_eq(notify_stats(notify).sent, 1);
+    notify_destroy(notify);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(accept(fd, NULL, NULL), -1);
+    close(fd);
+}
+END_TEST
+
+START_TEST(who_hangs_when_it_parts_is_told_by_the_next)
+{
+    struct notify *notify;
+    char url[64];
+    int fd, hung;
+
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", closed_port(&fd));
+    ck_assert_int_eq(listen(fd, 8), 0);
+    notify = create_webhook(url);
+    tell(notify, 1, "firing");
+    hung = take(fd, false);
+    notify_part(notify);
+    notify = hand_over(notify, url);
+    take(fd, true);
+    wait_sent(notify);
+    notify_destroy(notify);
+    close(hung);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("notify");
@@ -137,6 +263,8 @@ int main(void)
     tcase_add_test(tcase, wrong_options_are_refused);
     tcase_add_test(tcase, without_receivers_nothing_happens);
     tcase_add_test(tcase, receivers_that_are_away_cost_nothing_but_counts);
+    tcase_add_test(tcase, what_waits_when_it_parts_is_left_to_the_next);
+    tcase_add_test(tcase, who_hangs_when_it_parts_is_told_by_the_next);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
