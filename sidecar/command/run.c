@@ -326,11 +326,19 @@ static void save_if_due(struct run *run, uint64_t now)
     }
 }
 
+/* Whoever did not get at Redis may have waited for it for two time-outs and
+ * more: the next one who tries has systemd's patience to himself. */
+static void waited(void)
+{
+    sd_notify(0, "WATCHDOG=1");
+}
+
 static void flush(struct run *run)
 {
     struct err err;
 
     if (outbox_flush(run->outbox, &err) != 0) {
+        waited();
         if (!run->outbox_down) {
             log_warn(ROOM, "alerts wait: %s", err.message);
         }
@@ -407,8 +415,11 @@ static int poll_once(struct run *run, int timeout_ms, struct err *err)
     struct err lost;
     int got = pipeline_poll(run->pipeline, timeout_ms, &lost);
 
-    if (got < 0 && !run->intake_down) {
-        log_warn(ROOM, "no events: %s", lost.message);
+    if (got < 0) {
+        waited();
+        if (!run->intake_down) {
+            log_warn(ROOM, "no events: %s", lost.message);
+        }
         run->intake_down = true;
     } else if (got >= 0 && pipeline_intake(run->pipeline)->connected) {
         run->intake_down = false;
@@ -426,8 +437,11 @@ static void poll_orders(struct run *run)
 
     while ((got = orders_poll(run->orders, &err)) > 0) {
     }
-    if (got < 0 && !run->orders_down) {
-        log_warn(ROOM, "no commands: %s", err.message);
+    if (got < 0) {
+        waited();
+        if (!run->orders_down) {
+            log_warn(ROOM, "no commands: %s", err.message);
+        }
     }
     run->orders_down = !orders_connected(run->orders);
 }

@@ -58,7 +58,7 @@
       "name that Redis' certificate must bear; empty: the host of the URL; "   \
       "with sentinel:// it has TLS used, for which it is needed")              \
     X(redis_timeout, "redis.timeout", DURATION, "2s",                          \
-      100 * CONFIG_MS, CONFIG_M,                                               \
+      100 * CONFIG_MS, 8 * CONFIG_S,                                           \
       "how long connecting or one answer may take")                            \
     X(intake_lateness, "intake.lateness", DURATION, "500ms",                   \
       0, CONFIG_M,                                                             \

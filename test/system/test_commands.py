@@ -262,6 +262,21 @@ def test_systemd_is_told(redis, start_sidecar, tmp, monkeypatch):
     until("STOPPING=1")
 
 
+def test_systemd_is_told_between_waits_for_redis(start_redis, start_sidecar,
+                                                 tmp, monkeypatch):
+    """Three connections, each with its time-outs, in one round."""
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(tmp / "notify"))
+    told.settimeout(60)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp / "notify"))
+    redis = start_redis()
+    sidecar = start_sidecar(redis, CONFIG)
+    redis.kill()
+    sidecar.wait_log("no events: ")
+    while told.recv(4096) != b"WATCHDOG=1":
+        pass
+
+
 def test_ends_without_redis(start_redis, start_sidecar):
     redis = start_redis()
     sidecar = start_sidecar(redis, CONFIG)

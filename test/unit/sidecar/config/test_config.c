@@ -181,6 +181,9 @@ static const char *const bad[][2] = {
     {"series: {tick: 2h}\n",
      "t.yaml:1:16: series.tick: \"2h\", expected a duration as 500ms, 1s, 10m, "
      "1h or 7d, from 100ms to 1h"},
+    {"redis: {timeout: 9s}\n",
+     "t.yaml:1:18: redis.timeout: \"9s\", expected a duration as 500ms, 1s, "
+     "10m, 1h or 7d, from 100ms to 8s"},
     {"intake: {lateness: 99999999999999999d}\n",
      "t.yaml:1:20: intake.lateness: \"99999999999999999d\", expected a "
      "duration as 500ms, 1s, 10m, 1h or 7d, from 0 to 1m"},
