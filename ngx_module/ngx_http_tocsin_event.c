@@ -16,6 +16,9 @@
 
 #define NGX_HTTP_TOCSIN_COMPARE  10000       /* us */
 
+#define ngx_http_tocsin_of_action(tr, at)                                     \
+    ((tr)->answer && (at)->state >= (tr)->answer->states)
+
 
 /* what the attempts of a request say together */
 
@@ -48,11 +51,12 @@ static void ngx_http_tocsin_set_times(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_request_t *tr, ngx_http_tocsin_attempt_t *last,
     struct tocsin_event *ev);
 static ngx_uint_t ngx_http_tocsin_status(ngx_http_request_t *r);
-static uint64_t ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr,
-    ngx_uint_t status);
+static ngx_inline uint64_t ngx_http_tocsin_flags(
+    ngx_http_tocsin_request_t *tr, ngx_uint_t status);
 static ngx_uint_t ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr,
     ngx_uint_t status);
-static struct tocsin_span ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr);
+static ngx_inline struct tocsin_span ngx_http_tocsin_cache(
+    ngx_http_tocsin_request_t *tr);
 static ngx_inline void ngx_http_tocsin_set_place(struct tocsin_event *ev,
     ngx_http_tocsin_place_t *place);
 
@@ -62,6 +66,42 @@ static void ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
 static void ngx_http_tocsin_log_attempt(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_exchange_t *ex, ngx_http_tocsin_attempt_t *at,
     struct tocsin_event *ev);
+
+
+/* a post_action begins: what is said of the request is as it is now */
+
+void
+ngx_http_tocsin_keep_answer(ngx_http_tocsin_request_t *tr)
+{
+    ngx_http_request_t        *r;
+    ngx_http_tocsin_answer_t  *answer;
+
+    r = tr->request;
+
+    answer = ngx_palloc(r->pool, sizeof(ngx_http_tocsin_answer_t));
+    if (answer == NULL) {
+        return;
+    }
+
+    answer->status = ngx_http_tocsin_status(r);
+    answer->flags = ngx_http_tocsin_flags(tr, answer->status);
+    answer->cache = ngx_http_tocsin_cache(tr);
+    answer->states = r->upstream_states ? r->upstream_states->nelts : 0;
+
+    if (r->uri_changes == NGX_HTTP_MAX_URI_CHANGES) {
+
+        /* it was redirected to the action only */
+
+        answer->flags &= ~TOCSIN_FLAG_INTERNAL;
+    }
+
+    if (tr->end == 0) {
+        tr->end = ngx_http_tocsin_monotonic();
+    }
+
+    tr->follow = 0;
+    tr->answer = answer;
+}
 
 
 ngx_int_t
@@ -94,6 +134,7 @@ ngx_http_tocsin_log_handler(ngx_http_request_t *r)
 
         early.request = r;
         early.method = r->method;
+        early.version = r->http_version;
 
         tr = &early;
     }
@@ -184,8 +225,17 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ngx_http_tocsin_summarize(tr, &sum);
 
     ev.stream = TOCSIN_REQUEST;
-    ev.status = ngx_http_tocsin_status(r);
-    ev.flags = ngx_http_tocsin_flags(tr, ev.status);
+
+    if (tr->answer) {
+        ev.status = tr->answer->status;
+        ev.flags = tr->answer->flags;
+        ev.cache = tr->answer->cache;
+
+    } else {
+        ev.status = ngx_http_tocsin_status(r);
+        ev.flags = ngx_http_tocsin_flags(tr, ev.status);
+        ev.cache = ngx_http_tocsin_cache(tr);
+    }
 
     ngx_http_tocsin_set_times(log, tr, sum.last, &ev);
 
@@ -197,12 +247,11 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
     ev.route = tlcf->route ? ngx_http_tocsin_evaluate(r, tlcf->route)
                            : tlcf->location;
     ev.where = tlcf->where;
-    ev.how = ngx_http_tocsin_how(tr->method, r->http_version);
+    ev.how = ngx_http_tocsin_how(tr->method, tr->version);
 
     ev.in = (r == r->main) ? r->request_length : 0;
     ev.out = (r == r->main) ? r->connection->sent : 0;
 
-    ev.cache = ngx_http_tocsin_cache(tr);
     ev.attempts = sum.attempts;
     ev.grpc = sum.last ? sum.last->grpc : TOCSIN_NONE;
 
@@ -221,7 +270,7 @@ ngx_http_tocsin_log_request(ngx_http_tocsin_log_t *log,
 
     ev.req = ngx_tocsin_emit(&log->tmcf->tocsin, &ev);
 
-    if (sum.attempts) {
+    if (tr->exchanges) {
         ngx_http_tocsin_log_attempts(log, tr, sum.last, &ev);
     }
 }
@@ -258,6 +307,11 @@ ngx_http_tocsin_summarize(ngx_http_tocsin_request_t *tr,
         }
 
         for (at = ex->attempts; at; at = at->next) {
+
+            if (ngx_http_tocsin_of_action(tr, at)) {
+                break;
+            }
+
             sum->attempts++;
             sum->failed += (at->error != TOCSIN_ERROR_NONE);
             sum->last = at;
@@ -318,7 +372,7 @@ ngx_http_tocsin_status(ngx_http_request_t *r)
 }
 
 
-static uint64_t
+static ngx_inline uint64_t
 ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
 {
     uint64_t             flags;
@@ -386,7 +440,7 @@ ngx_http_tocsin_long_lived(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
 
 /* of the upstream that answered; a redirect may have put another in place */
 
-static struct tocsin_span
+static ngx_inline struct tocsin_span
 ngx_http_tocsin_cache(ngx_http_tocsin_request_t *tr)
 {
 #if (NGX_HTTP_CACHE)
@@ -439,11 +493,18 @@ ngx_http_tocsin_log_attempts(ngx_http_tocsin_log_t *log,
     ev->stream = TOCSIN_UPSTREAM;
     ev->attempt = 0;
 
-    place = last->place;
+    place = last ? last->place : NULL;
     flags = ev->flags & (TOCSIN_FLAG_SUBREQUEST|TOCSIN_FLAG_SLOW);
 
     for (ex = tr->exchanges; ex; ex = ex->next) {
         for (at = ex->attempts; at; at = at->next) {
+
+            if (ngx_http_tocsin_of_action(tr, at)
+                && !(flags & TOCSIN_FLAG_SUBREQUEST))
+            {
+                flags |= TOCSIN_FLAG_SUBREQUEST;
+                ev->attempt = 0;
+            }
 
             ev->flags = flags;
             ev->attempt++;

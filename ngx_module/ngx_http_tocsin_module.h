@@ -153,6 +153,16 @@ struct ngx_http_tocsin_exchange_s {
 };
 
 
+/* what a post_action changes: it runs after the answer, as the same request */
+
+typedef struct {
+    ngx_uint_t                     status;
+    uint64_t                       flags;
+    struct tocsin_span             cache;
+    ngx_uint_t                     states;      /* upstream_states by then */
+} ngx_http_tocsin_answer_t;
+
+
 /* what must outlive an internal redirect; a subrequest has its own */
 
 struct ngx_http_tocsin_request_s {
@@ -163,6 +173,8 @@ struct ngx_http_tocsin_request_s {
     uint64_t                       end;         /* us, or 0: not before log */
     uint64_t                       before;      /* us from the first byte */
     ngx_uint_t                     method;
+    ngx_uint_t                     version;
+    ngx_http_tocsin_answer_t      *answer;      /* before a post_action */
     ngx_http_tocsin_exchange_t    *exchanges;   /* the newest first */
     ngx_uint_t                     attempts;    /* of all of them */
 
@@ -184,6 +196,7 @@ ngx_http_tocsin_request_t *ngx_http_tocsin_locate_anew(ngx_http_request_t *r,
 uint64_t ngx_http_tocsin_monotonic(void);
 
 /* ngx_http_tocsin_event.c */
+void ngx_http_tocsin_keep_answer(ngx_http_tocsin_request_t *tr);
 ngx_int_t ngx_http_tocsin_log_handler(ngx_http_request_t *r);
 
 /* ngx_http_tocsin_peer.c */

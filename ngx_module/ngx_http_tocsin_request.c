@@ -216,6 +216,8 @@ ngx_http_tocsin_add_request(ngx_http_request_t *r)
     tr->end = 0;
     tr->before = 0;
     tr->method = r->method;
+    tr->version = r->http_version;
+    tr->answer = NULL;
     tr->exchanges = NULL;
     tr->attempts = 0;
     tr->early = 0;
@@ -242,7 +244,7 @@ ngx_http_tocsin_add_request(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, tr, ngx_http_tocsin_module);
 
-    if (r->background && !main->follow) {
+    if (r->background && !main->follow && main->answer == NULL) {
 
         /*
          * A mirror or the update of a cache holds the main request back from
@@ -318,7 +320,13 @@ ngx_http_tocsin_post_read_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_tocsin_rewrite_handler(ngx_http_request_t *r)
 {
-    ngx_http_tocsin_locate(r);
+    ngx_http_tocsin_request_t  *tr;
+
+    tr = ngx_http_tocsin_locate(r);
+
+    if (r->post_action && tr && tr->answer == NULL) {
+        ngx_http_tocsin_keep_answer(tr);
+    }
 
     return NGX_DECLINED;
 }
@@ -342,9 +350,10 @@ ngx_http_tocsin_locate_anew(ngx_http_request_t *r,
         tr->early = (r == r->main);
     }
 
-    if (r == r->main && (tr->early || r->error_page || r->err_status)) {
-
-        /* this location is an error page, it had none before */
+    if (r == r->main
+        && (tr->early || r->error_page || r->err_status || r->post_action))
+    {
+        /* this location is an error page or so, it had none before */
 
         cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
 

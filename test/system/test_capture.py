@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -424,6 +425,39 @@ def test_a_slow_mirror_is_not_the_latency(serve, requests, start_backend):
     assert main["route"] == "/static"
     assert int(main["dur"]) < 400_000
     assert int(main["ts"]) <= int(sub["ts"]) - 100_000
+
+
+@pytest.mark.parametrize("path", ["/", "/proxy"])
+def test_a_post_action_is_not_the_answer(serve, requests, attempts,
+                                         start_backend, path):
+    go = threading.Event()
+
+    def slow(conn, request):
+        go.wait(20)
+        return answer(500)(conn, request)
+
+    good, backend = start_backend(), start_backend(slow)
+    nginx = serve("""
+        location / { post_action /done; return 200 ok; }
+        location /proxy { post_action /done; proxy_pass http://@good@; }
+        location = /done { proxy_pass http://@backend@; }
+    """, good=good.address, backend=backend.address)
+    assert nginx.get(path).status == 200
+    wait_until(lambda: backend.requests)
+    answered = time.time()
+    go.set()
+    [event] = requests(1)
+    assert (event["route"], event["status"], event["proto"]) == (
+        path, "200", "1.1")
+    assert event["attempts"] == str(len(good.requests))
+    assert flags(event) == set()
+    assert int(event["ts"]) < answered * 1e6
+    *before, action = attempts(len(good.requests) + 1)
+    assert [a["flags"] for a in before] == [""] * len(before)
+    assert (action["peer"], action["attempt"], action["status"]) == (
+        backend.address, "1", "500")
+    assert flags(action) == {"subrequest"}
+    assert action["req"] == event["seq"]
 
 
 # ----------------------------------------------- with all modules of Debian
