@@ -399,9 +399,11 @@ ngx_http_tocsin_flags(ngx_http_tocsin_request_t *tr, ngx_uint_t status)
         flags |= TOCSIN_FLAG_INTERNAL;
     }
 
+    /* after a whole answer, it is only the rest of a body that failed */
+
     if (status == NGX_HTTP_CLIENT_CLOSED_REQUEST
-        || c->error
-        || (c->timedout && status != NGX_HTTP_CLOSE))
+        || (!r->done
+            && (c->error || (c->timedout && status != NGX_HTTP_CLOSE))))
     {
         flags |= TOCSIN_FLAG_ABORTED;
     }

@@ -382,6 +382,12 @@ ngx_http_tocsin_header_filter(ngx_http_request_t *r)
             ngx_http_tocsin_answered(r, tr->exchanges->current);
         }
 
+        /* nginx may go on reading from the client before the log phase */
+
+        if (!r->keepalive || r->discard_body || r->reading_body) {
+            tr->follow = 1;
+        }
+
         if (tr->follow) {
             tr->end = ngx_http_tocsin_monotonic();
         }

@@ -342,6 +342,39 @@ def test_closed_without_an_answer(serve, requests):
     assert flags(event) == set()
 
 
+POST = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent, then", [
+    (POST % b"/", "sends the rest"), (POST % b"/", "leaves"),
+    (POST % b"/", "waits"), (POST % b"/proxy", "leaves"),
+    (b"GET /always HTTP/1.0\r\n\r\n", "waits"),
+])
+def test_what_comes_after_the_answer(serve, requests, sent, then):
+    """The rest of a body is no latency, and who does not send it no abort."""
+    nginx = serve("""
+        lingering_timeout 1s;
+        location / { return 503; }
+        location /always { lingering_close always; return 503; }
+        location /proxy { proxy_request_buffering off;
+                          proxy_pass http://127.0.0.1:@port2@; }
+        location /alive { tocsin off; return 200; }
+    """, extra="server { tocsin off; listen @port2@; return 503; }")
+    with socket.create_connection(("127.0.0.1", nginx.port)) as s:
+        s.sendall(sent)
+        assert b" 503 " in s.recv(4096)
+        nginx.get("/alive")  # what the one worker has done after the answer
+        answered = time.time()
+        if then == "sends the rest":
+            s.sendall(b"x" * 9)
+        elif then == "leaves":
+            s.close()
+        [event] = requests(1)
+    assert event["status"] == "503"
+    assert flags(event) == set()
+    assert int(event["ts"]) < answered * 1e6
+
+
 # -------------------------------------------------------------- long-lived
 
 
