@@ -62,6 +62,7 @@ static ngx_int_t
 ngx_tocsin_read_password(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf)
 {
     u_char     *p;
+    size_t      len;
     ssize_t     n;
     ngx_fd_t    fd;
     ngx_str_t  *name;
@@ -102,20 +103,22 @@ ngx_tocsin_read_password(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf)
         return NGX_ERROR;
     }
 
-    while (n && (p[n - 1] == LF || p[n - 1] == CR)) {
-        n--;
+    for (len = 0; len < (size_t) n; len++) {
+        if (p[len] == LF || p[len] == CR) {
+            break;
+        }
     }
 
-    if (n == 0 || n > NGX_TOCSIN_PASSWORD_MAX) {
+    if (len == 0 || len > NGX_TOCSIN_PASSWORD_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the password in \"%V\" must have "
-                           "from 1 to %d bytes",
+                           "the password in the first line of \"%V\" must "
+                           "have from 1 to %d bytes",
                            name, NGX_TOCSIN_PASSWORD_MAX);
         return NGX_ERROR;
     }
 
     tcf->password.data = p;
-    tcf->password.len = n;
+    tcf->password.len = len;
 
     return NGX_OK;
 }

@@ -290,7 +290,7 @@ def test_password_corrected_by_reload(start_redis, nginx, tmp):
     wait_until(lambda: "WRONGPASS" in server.log, what="a complaint")
     wait_until(lambda: settled(server, 10), what="the log")
     assert counters(server).buffered == 10
-    secret.write_text("right and proper\n")
+    secret.write_text("right and proper\r\n# its first line counts\n")
     old = server.reload()
     server.wait_drained(old)
     assert_all_arrived(server, redis, 10)
