@@ -215,11 +215,15 @@ static int restore_all(struct alerts *alerts, struct cursor *from,
 {
     uint32_t format = cursor_u32(from), max = cursor_u32(from), count, i;
 
-    if (from->failed || format != FORMAT || max != alerts->options.max) {
+    if (from->failed || format != FORMAT) {
+        return err_set(err, ERR_INPUT, "alerts are of format %u, not of %u",
+                       format, FORMAT);
+    }
+    if (max > alerts->options.max) {
         return err_set(err, ERR_INPUT,
-                       "alerts are of format %u for %u series, not of %u "
-                       "for %u",
-                       format, max, FORMAT, alerts->options.max);
+                       "alerts are of a series.max of %u, expected at most "
+                       "the present one, %u",
+                       max, alerts->options.max);
     }
     alerts->end = cursor_u64(from);
     count = cursor_u32(from);

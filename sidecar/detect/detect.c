@@ -520,18 +520,23 @@ static int restore_used(struct detect *detect, struct cursor *from,
     uint32_t format = cursor_u32(from), max = cursor_u32(from), i;
     const char *used;
 
-    if (from->failed || format != FORMAT || max != detect->options.max) {
+    if (from->failed || format != FORMAT) {
         return err_set(err, ERR_INPUT,
-                       "detector's state is of format %u for %u series, not "
-                       "of %u for %u",
-                       format, max, FORMAT, detect->options.max);
+                       "detector's state is of format %u, not of %u", format,
+                       FORMAT);
+    }
+    if (max > detect->options.max) {
+        return err_set(err, ERR_INPUT,
+                       "detector's state is of a series.max of %u, expected "
+                       "at most the present one, %u",
+                       max, detect->options.max);
     }
     used = cursor_bytes(from, max);
     if (used == NULL) {
         return err_set(err, ERR_INPUT, "detector's state is cut off");
     }
-    for (i = 0; i < max; i++) {
-        detect->used[i] = used[i] != 0;
+    for (i = 0; i < detect->options.max; i++) {
+        detect->used[i] = i < max && used[i] != 0;
     }
     return 0;
 }

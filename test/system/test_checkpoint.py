@@ -120,6 +120,25 @@ def versions(good):
         yield checkpoints.forge(shorter), name
 
 
+def test_room_for_more_series_forgets_nothing(saved):
+    """Less is said to be too little, by the name of the key."""
+    sidecar, good = saved
+    sidecar.config["series"] = {"max": 9000}
+    sidecar.write()
+    log = start(sidecar)
+    assert "expected at most the present one, 9000" in log
+    assert "series.max" in log
+    assert "cold start" in log
+    sidecar.stop()
+    path_of(sidecar).write_bytes(good)
+    sidecar.config["series"] = {"max": 20000}
+    sidecar.write()
+    log = start(sidecar)
+    assert "goes on from the checkpoint" in log
+    assert "is of no use" not in log
+    assert "cold start" not in log
+
+
 @pytest.mark.parametrize("spoil", [cuts, flips, versions])
 def test_what_is_spoilt_is_said_and_the_one_before_serves(saved, spoil):
     sidecar, good = saved

@@ -183,9 +183,9 @@ static inline void town_upstream(struct town *town, uint32_t cloud,
     }
 }
 
-static inline struct alerts *town_alerts(struct town *town)
+static inline struct alerts *town_alerts_of(struct town *town, uint32_t max)
 {
-    struct alert_options options = {TOWN_TICK, TOWN_MAX};
+    struct alert_options options = {TOWN_TICK, max};
     struct alert_history history = {town, town_recent};
     struct alert_sink sink = {town, town_changed};
     struct err err;
@@ -195,6 +195,11 @@ static inline struct alerts *town_alerts(struct town *town)
         abort();
     }
     return alerts;
+}
+
+static inline struct alerts *town_alerts(struct town *town)
+{
+    return town_alerts_of(town, TOWN_MAX);
 }
 
 static inline struct town *town_create(void)

@@ -119,7 +119,8 @@ static inline struct detect_options sim_options(double budget)
     return options;
 }
 
-static inline struct detect *sim_detect(struct sim *sim, double budget)
+static inline struct detect *sim_detect_of(struct sim *sim, double budget,
+                                           uint32_t max)
 {
     struct detect_options options = sim_options(budget);
     struct detect_sink sink = {sim, sim_hear};
@@ -127,12 +128,18 @@ static inline struct detect *sim_detect(struct sim *sim, double budget)
     struct err err;
 
     options.tick = sim->tick;
+    options.max = max;
     detect = detect_create(&options, &sim_shape, sink, &err);
     if (detect == NULL) {
         fprintf(stderr, "%s\n", err.message);
         abort();
     }
     return detect;
+}
+
+static inline struct detect *sim_detect(struct sim *sim, double budget)
+{
+    return sim_detect_of(sim, budget, SIM_MAX);
 }
 
 /* count series that are alike: 20 requests a tick of 100 ms, no errors. */

@@ -324,6 +324,20 @@ static void save(struct sim *sim, struct buf *to)
     ck_assert(!to->failed);
 }
 
+/* A copy, whose detector has room for `max` series and nothing in it. */
+static struct sim *copy_of(const struct sim *one, uint32_t max)
+{
+    struct sim *two = malloc(sizeof(*two));
+    unsigned i;
+
+    memcpy(two, one, sizeof(*two));
+    for (i = 0; i < two->count; i++) {
+        two->series[i].identity.labels = two->series[i].labels;
+    }
+    two->detect = sim_detect_of(two, 1, max);
+    return two;
+}
+
 START_TEST(a_restart_changes_no_bit)
 {
     struct sim *one = sim_create(5, 1, 21), *two;
@@ -335,12 +349,7 @@ START_TEST(a_restart_changes_no_bit)
     sim_run(one, 700);
     one->series[2].latency *= 5;
     sim_run(one, 5);
-    two = malloc(sizeof(*two));
-    memcpy(two, one, sizeof(*two));
-    for (i = 0; i < two->count; i++) {
-        two->series[i].identity.labels = two->series[i].labels;
-    }
-    two->detect = sim_detect(two, 1);
+    two = copy_of(one, SIM_MAX);
     save(one, &before);
     cursor = (struct cursor){before.data, before.len, false};
     ck_assert_int_eq(detect_restore(two->detect, &cursor, &err), 0);
@@ -363,6 +372,43 @@ START_TEST(a_restart_changes_no_bit)
     buf_release(&after);
     sim_free(one);
     sim_free(two);
+}
+END_TEST
+
+START_TEST(room_for_more_series_changes_no_bit_for_fewer_is_refused)
+{
+    struct sim *one = sim_create(5, 1, 21), *few, *many;
+    struct buf saved;
+    struct cursor cursor;
+    struct err err;
+    unsigned i;
+
+    sim_run(one, 700);
+    one->series[2].latency *= 5;
+    sim_run(one, 5);
+    few = copy_of(one, SIM_MAX - 1);
+    many = copy_of(one, 2 * SIM_MAX);
+    save(one, &saved);
+    cursor = (struct cursor){saved.data, saved.len, false};
+    ck_assert_int_eq(detect_restore(few->detect, &cursor, &err), -1);
+    ck_assert_str_eq(err.message,
+                     "detector's state is of a series.max of 64, expected at "
+                     "most the present one, 63");
+    cursor = (struct cursor){saved.data, saved.len, false};
+    ck_assert_int_eq(detect_restore(many->detect, &cursor, &err), 0);
+    ck_assert_uint_eq(cursor.len, 0);
+    sim_run(one, 300);
+    sim_run(many, 300);
+    for (i = 0; i < one->count; i++) {
+        ck_assert_int_eq(one->last[i].alarm, many->last[i].alarm);
+        ck_assert_mem_eq(&one->last[i].anomaly, &many->last[i].anomaly,
+                         4 * sizeof(float));
+    }
+    ck_assert_uint_eq(one->alarms, many->alarms);
+    buf_release(&saved);
+    sim_free(one);
+    sim_free(few);
+    sim_free(many);
 }
 END_TEST
 
@@ -443,6 +489,8 @@ int main(void)
                         (int)(sizeof(lengths) / sizeof(lengths[0])));
     tcase_add_test(tcase, quiet_traffic_gives_no_alarm_in_a_day);
     tcase_add_test(tcase, a_restart_changes_no_bit);
+    tcase_add_test(tcase,
+                   room_for_more_series_changes_no_bit_for_fewer_is_refused);
     tcase_add_test(tcase, a_state_that_is_cut_off_is_refused);
     tcase_add_test(tcase, a_series_that_left_is_forgotten);
     tcase_add_test(tcase, a_model_without_the_evidence_is_refused);
