@@ -137,6 +137,73 @@ struct lane *lanes_next(struct lanes *lanes, uint64_t bound)
     return next;
 }
 
+bool lanes_crowded(const struct lanes *lanes, uint64_t ms)
+{
+    unsigned i;
+    uint32_t at;
+
+    for (i = 0; i < lanes->count; i++) {
+        const struct lane *lane = &lanes->lane[i];
+
+        for (at = lane->head; at < lane->count && lane->entries[at].id.ms == ms;
+             at++) {
+            if (lane->entries[at].id.n >= LANES_CROWD) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The time that an entry tells, as digits: ids of us have as many for ages. */
+static struct tocsin_span told(const struct lane *lane,
+                               const struct held *entry)
+{
+    const char *rest = lane_fields(lane, entry).data;
+    struct tocsin_span name, value;
+    uint32_t i;
+
+    for (i = 0; i < entry->pairs; i++) {
+        name = reply_field(&rest);
+        value = reply_field(&rest);
+        if (tocsin_span_eq(name, TOCSIN_SPAN("ts"))) {
+            return value;
+        }
+    }
+    return tocsin_span_of("", 0);
+}
+
+static bool told_less(struct tocsin_span a, struct tocsin_span b)
+{
+    return a.len != b.len ? a.len < b.len : memcmp(a.data, b.data, a.len) < 0;
+}
+
+struct lane *lanes_next_told(struct lanes *lanes, uint64_t ms)
+{
+    struct tocsin_span first = {NULL, 0}, ts;
+    struct lane *next = NULL;
+    const struct held *entry;
+    unsigned i;
+
+    for (i = 0; i < lanes->count; i++) {
+        struct lane *lane = &lanes->lane[i];
+
+        entry = lane_head(lane);
+        if (entry == NULL && lane->full && !lanes_hold_much(lanes)) {
+            return NULL;
+        }
+        if (entry == NULL || entry->id.ms != ms) {
+            continue;
+        }
+        ts = told(lane, entry);
+        if (next == NULL || told_less(ts, first)) {
+            next = lane;
+            first = ts;
+        }
+    }
+    return next;
+}
+
 bool lanes_hold_any(const struct lanes *lanes)
 {
     unsigned i;
