@@ -10,6 +10,7 @@
 #define ROOM "intake"
 
 #define HOLD_MAX 1000000u    /* us after which the newest ms is let go */
+#define PACE_SAID 5000       /* ms that are worth a word */
 #define PACE_QUIET 60000000u /* us between two lines on Redis' clock */
 
 static void hand_on_time(struct intake *intake)
@@ -30,17 +31,20 @@ static void tell_time(struct intake *intake, uint64_t ms)
     hand_on_time(intake);
 }
 
+/* A Redis that stood still for some seconds looks the same at first. */
 static void tell_jump(struct intake *intake)
 {
     uint64_t now = clock_monotonic();
+    int64_t shift = intake->pace.shift;
 
-    intake->stats.shift_ms = intake->pace.shift;
-    if (now >= intake->pace_log_at) {
+    intake->stats.shift_ms = shift;
+    if (now >= intake->pace_log_at &&
+        (shift > PACE_SAID || -shift > PACE_SAID)) {
         intake->pace_log_at = now + PACE_QUIET;
         log_warn(ROOM,
                  "Redis' clock was set, or stands: by the beats of nginx it "
                  "is %.1f s later than the ids of entries say",
-                 (double)intake->pace.shift / 1e3);
+                 (double)shift / 1e3);
     }
 }
 

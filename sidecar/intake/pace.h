@@ -20,7 +20,7 @@
 
 /* ms by which ids may run ahead before a beat or an event has to confirm it,
  * and by which they may stay behind a beat. */
-#define PACE_JUMP 10000
+#define PACE_JUMP 2000
 #define PACE_LAG 800
 /* Between two beats of a producer whose clock is not suspected itself. */
 #define PACE_BEAT_MAX 10000

@@ -55,7 +55,8 @@ def stage(shifted, running, start_sidecar):
     """(Redis, traffic, sidecar) that have met"""
     live = running(Live(shifted))
     sidecar = start_sidecar(shifted, {
-        "intake": {"backlog": "1h"}, "model": {"train": False},
+        # a busy machine writes the traffic late: that is no silence
+        "intake": {"backlog": "1h", "lateness": "4s"}, "model": {"train": False},
         "state": {"every": "1s"}})
     goes_on(sidecar)
     return shifted, live, sidecar

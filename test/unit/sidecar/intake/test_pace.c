@@ -69,6 +69,21 @@ START_TEST(an_hour_ahead_and_back)
 }
 END_TEST
 
+/* Few seconds are as much as an hour. */
+START_TEST(seconds_back_and_ahead)
+{
+    uint64_t at = live(BEGIN, 100, 0);
+
+    at = live(at, 4, -HOUR);
+    at = live(at, 20, 0);
+    ck_assert_msg(llabs(error(at)) <= 1000, "%lld", (long long)error(at));
+    at = live(at, 20, 5000);
+    ck_assert_msg(llabs(error(at)) <= 1000, "%lld", (long long)error(at));
+    at = live(at, 20, -5000);
+    ck_assert_msg(llabs(error(at)) <= 1000, "%lld", (long long)error(at));
+}
+END_TEST
+
 START_TEST(an_hour_back)
 {
     uint64_t at = live(BEGIN, 100, 0);
@@ -184,6 +199,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, time_of_ids);
     tcase_add_test(tcase, an_hour_ahead_and_back);
+    tcase_add_test(tcase, seconds_back_and_ahead);
     tcase_add_test(tcase, an_hour_back);
     tcase_add_test(tcase, ids_that_go_back);
     tcase_add_test(tcase, nothing_for_an_hour);
