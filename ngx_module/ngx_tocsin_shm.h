@@ -66,6 +66,7 @@ typedef struct {
 } ngx_tocsin_ring_zone_t;
 
 
+/* ngx_tocsin_shm.c */
 ngx_int_t ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf,
     void *tag);
 
@@ -83,6 +84,8 @@ void ngx_tocsin_shm_started(ngx_tocsin_conf_t *tcf);
  * send what is left there.
  */
 ngx_uint_t ngx_tocsin_shm_succeeded(ngx_tocsin_conf_t *tcf);
+
+/* ngx_tocsin_slot.c */
 
 /* how this process signs a lease */
 uint64_t ngx_tocsin_lease_self(void);
