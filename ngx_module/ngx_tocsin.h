@@ -69,6 +69,7 @@ typedef struct {
     ngx_msec_t               flush;
 
     ngx_str_t                hostname;     /* as it stands in src */
+    ngx_core_conf_t         *core;         /* may be read after this */
     ngx_uint_t               slots;        /* workers, also those that drain */
     ngx_shm_zone_t          *zone;         /* counters and slots */
     ngx_shm_zone_t          *ring_zone;    /* a ring for every slot */

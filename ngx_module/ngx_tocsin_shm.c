@@ -11,6 +11,7 @@
 #define NGX_TOCSIN_HOST      48
 
 
+static ngx_int_t ngx_tocsin_test_slots(ngx_tocsin_conf_t *tcf, ngx_log_t *log);
 static ngx_int_t ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_tocsin_init_ring_zone(ngx_shm_zone_t *zone, void *data);
 static void ngx_tocsin_shm_raise(_Atomic uint64_t *value, uint64_t least);
@@ -20,10 +21,9 @@ static ngx_int_t ngx_tocsin_hostname(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf);
 ngx_int_t
 ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag)
 {
-    size_t            size, pages;
-    ngx_int_t         workers;
-    ngx_str_t         name;
-    ngx_core_conf_t  *ccf;
+    size_t     size, pages;
+    ngx_int_t  workers;
+    ngx_str_t  name;
 
     if (ngx_tocsin_hostname(cf, tcf) != NGX_OK) {
         return NGX_ERROR;
@@ -41,10 +41,10 @@ ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag)
 
     /* "worker_processes" may follow the http block: it is unset then */
 
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
+    tcf->core = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                                 ngx_core_module);
 
-    workers = ngx_max(ccf->worker_processes, ngx_ncpu);
+    workers = ngx_max(tcf->core->worker_processes, ngx_ncpu);
 
     /* several generations of workers may drain while new ones start */
 
@@ -105,6 +105,42 @@ ngx_tocsin_hostname(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf)
 }
 
 
+/* the whole of the configuration was read */
+
+static ngx_int_t
+ngx_tocsin_test_slots(ngx_tocsin_conf_t *tcf, ngx_log_t *log)
+{
+    ngx_uint_t  workers;
+
+    workers = tcf->core->worker_processes;
+
+    if (workers > NGX_TOCSIN_SLOTS) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "with tocsin, \"worker_processes\" must be %d at most",
+                      NGX_TOCSIN_SLOTS);
+        return NGX_ERROR;
+    }
+
+    if (workers > tcf->slots) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "tocsin has %ui slots for %ui workers, "
+                      "\"worker_processes\" must stand before \"http\"",
+                      tcf->slots, workers);
+        return NGX_ERROR;
+    }
+
+    if (2 * workers > tcf->slots && tcf->slots < NGX_TOCSIN_SLOTS) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "tocsin has %ui slots for %ui workers and for those "
+                      "that drain after a reload, \"worker_processes\" "
+                      "should stand before \"http\"",
+                      tcf->slots, workers);
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data)
 {
@@ -120,6 +156,10 @@ ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data)
 
     tcf = zone->data;
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (ngx_tocsin_test_slots(tcf, zone->shm.log) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (old || zone->shm.exists) {
         shm = shpool->data;

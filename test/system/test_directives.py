@@ -1,8 +1,11 @@
 """Each directive: what it takes, and what it says of what it does not."""
 
+import os
 import re
 
 import pytest
+
+from harness import Nginx
 
 REDIS = "tocsin_redis redis://127.0.0.1:6379;"
 
@@ -233,3 +236,41 @@ def test_password_file_is_relative_to_the_configuration(nginx_test, tmp):
         " tocsin on; server { listen @port@; }"
     )
     assert code == 0, said
+
+
+class Last(Nginx):
+    """With "worker_processes" where the http block does not know it yet."""
+
+    WORKERS = "worker_processes @workers@;\n"
+    TEMPLATE = Nginx.TEMPLATE.replace(WORKERS, "") + WORKERS
+
+
+SLOTS = 4 * os.cpu_count() + 8  # unless more workers are known of
+MOST = 256
+
+
+def slots_test(directory, where, workers):
+    return where.test(directory("nginx"), http(""), workers=workers)
+
+
+@pytest.mark.skipif(SLOTS >= MOST, reason="has all slots there can be")
+@pytest.mark.parametrize("workers, code, message", [
+    (SLOTS // 2, 0, None),
+    (SLOTS // 2 + 1, 0, rf"\[warn\].*tocsin has {SLOTS} slots.* reload"),
+    (SLOTS + 1, 1, rf"\[emerg\].*tocsin has {SLOTS} slots.*before \"http\""),
+])
+def test_slots_are_too_few(directory, workers, code, message):
+    assert slots_test(directory, Nginx, workers)[0] == 0
+    found, said = slots_test(directory, Last, workers)
+    assert found == code, said
+    if message:
+        assert re.search(message, said), said
+    else:
+        assert "[warn]" not in said
+
+
+@pytest.mark.parametrize("where", [Nginx, Last])
+def test_slots_cannot_be_more(directory, where):
+    code, said = slots_test(directory, where, MOST + 1)
+    assert code != 0
+    assert re.search(rf"\[emerg\].* must be {MOST} at most", said), said
