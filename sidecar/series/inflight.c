@@ -112,6 +112,30 @@ void producer_clock(struct producer *producer, uint64_t us, uint64_t ts)
     producer->heard = true;
 }
 
+/* More waits than comes in a second: there was no Redis to take it, and what
+ * arrives now is old. */
+void producer_backlog(struct producer *producer, uint64_t ts, uint64_t emitted,
+                      uint64_t buffered)
+{
+    double seconds = ((double)ts - (double)producer->ts) / 1e6;
+    double fresh = (double)emitted - (double)producer->emitted;
+
+    producer->behind = producer->ts != 0 && seconds > 0 && fresh >= 0 &&
+                       (double)buffered * seconds > fresh;
+    producer->ts = ts;
+    producer->emitted = emitted;
+}
+
+bool inflight_behind(const struct inflight *inflight)
+{
+    for (uint32_t i = 0; i < inflight->count; i++) {
+        if (inflight->producers[i].behind) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool producer_is_off(const struct producer *producer)
 {
     return producer->skew > CLOCK_TOLERANCE ||

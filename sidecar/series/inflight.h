@@ -25,9 +25,11 @@ struct producer {
     char src[TOCSIN_TEXT_MAX + 1];
     uint32_t src_len;
     uint64_t hash;
-    uint64_t beat; /* us: when the last one came, by stream time */
-    int64_t skew;  /* us that its clock is behind stream time */
-    bool heard;    /* of its clock */
+    uint64_t beat;        /* us: when the last one came, by stream time */
+    int64_t skew;         /* us that its clock is behind stream time */
+    bool heard;           /* of its clock */
+    uint64_t ts, emitted; /* what its last beat said; 0: none did */
+    bool behind;          /* what is newest of its events has not arrived yet */
     struct contribution *items;
     uint32_t count, room;
 };
@@ -47,6 +49,14 @@ struct producer *inflight_beat(struct inflight *inflight,
 /* What the beat that came at `us` says of the producer's clock, which stands
  * at `ts`. Nothing if that is 0. */
 void producer_clock(struct producer *producer, uint64_t us, uint64_t ts);
+
+/* What a beat sent at `ts` says of its events: so many emitted so far, so many
+ * of them waiting. */
+void producer_backlog(struct producer *producer, uint64_t ts, uint64_t emitted,
+                      uint64_t buffered);
+
+/* Does any of them have more to tell than what came? */
+bool inflight_behind(const struct inflight *inflight);
 
 /* Is its clock so wrong that its times are not to be taken as they are? */
 bool producer_is_off(const struct producer *producer);

@@ -32,7 +32,8 @@
 #include "tally.h"
 
 /* A tick is alive if a producer gave a sign in it; of short ticks, within
- * this long before its last moment. Beats come every second. */
+ * this long before its last moment. Beats come every second. What is late is no
+ * sign, and nothing is where a backlog is on its way. */
 #define SIGN_WINDOW 1500000u
 /* How long after its last beat a producer's exchanges are in flight. */
 #define PRODUCER_LIFE 3000000u
@@ -204,7 +205,7 @@ static bool is_alive(const struct series *series, uint64_t start)
     uint64_t last = start + series->tick + series->lateness;
     uint64_t window = last > SIGN_WINDOW ? last - SIGN_WINDOW : 0;
 
-    return series->sign != 0 &&
+    return series->sign != 0 && !inflight_behind(&series->inflight) &&
            series->sign >= (window < start ? window : start);
 }
 
@@ -340,6 +341,7 @@ static void count_event(struct series *series, const struct tocsin_event *ev)
     if (tick == NULL) {
         return;
     }
+    series->sign = series->now;
     resolver_event(series->resolver, ev, &to);
     series->stats.evicted += to.evicted;
     series->stats.refused += to.refused != 0;
@@ -403,6 +405,7 @@ static void hear_beat(struct series *series, const struct tocsin_event *beat)
         return;
     }
     hear_clock(series, producer, beat->ts);
+    producer_backlog(producer, beat->ts, beat->emitted, beat->buffered);
     while (beat_item_next(&rest, &item)) {
         if (item.count != 0) {
             hear_item(series, producer, &item);
@@ -414,8 +417,8 @@ void series_event(struct series *series, const struct tocsin_event *ev,
                   uint64_t id_ms)
 {
     series_time(series, id_ms);
-    series->sign = series->now;
     if (ev->stream == TOCSIN_BEAT) {
+        series->sign = series->now;
         hear_beat(series, ev);
     } else if (ev->stream != TOCSIN_REQUEST ||
                (ev->flags & TOCSIN_FLAG_SUBREQUEST) == 0) {

@@ -16,7 +16,7 @@
 
 #include "room.h"
 
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 #define STATE_TIME_MAX (UINT64_MAX / 4)
 
 /* ------------------------------------------------------------- writing */
@@ -136,6 +136,9 @@ static void save_inflight(const struct inflight *inflight, struct buf *to)
         buf_put_u64(to, producer->beat);
         buf_put_u64(to, (uint64_t)producer->skew);
         buf_put_u32(to, producer->heard);
+        buf_put_u64(to, producer->ts);
+        buf_put_u64(to, producer->emitted);
+        buf_put_u32(to, producer->behind);
         buf_put_u32(to, producer->count);
         for (uint32_t k = 0; k < producer->count; k++) {
             buf_put_u32(to, producer->items[k].slot);
@@ -370,6 +373,8 @@ static int restore_producer(struct series *series, struct cursor *from,
     uint64_t beat = cursor_u64(from);
     int64_t skew = (int64_t)cursor_u64(from);
     bool heard = cursor_u32(from) != 0;
+    uint64_t ts = cursor_u64(from), emitted = cursor_u64(from);
+    bool behind = cursor_u32(from) != 0;
     uint32_t count = cursor_u32(from), before = series->inflight.count;
     struct producer *producer = inflight_beat(&series->inflight, src, beat);
 
@@ -382,6 +387,9 @@ static int restore_producer(struct series *series, struct cursor *from,
     }
     producer->skew = skew;
     producer->heard = heard;
+    producer->ts = ts;
+    producer->emitted = emitted;
+    producer->behind = behind;
     for (uint32_t i = 0; i < count && !from->failed; i++) {
         struct contribution item = {
             .slot = take_count(from, series->roster.max - 1),

@@ -250,6 +250,37 @@ START_TEST(silence_differs_from_death)
 }
 END_TEST
 
+/* Redis was away: what comes first is old, and what is new waits behind it. */
+START_TEST(a_backlog_is_no_silence)
+{
+    struct tocsin_event sign = beat("host/1/1", "");
+    struct tocsin_event old = request("shop", "/");
+    unsigned i;
+
+    for (i = 0; i < 5; i++) {
+        send(series, request("shop", "/"), 1000 * i + 100);
+        sign.emitted += 100;
+        send(series, sign, 1000 * i + 200);
+    }
+    old.ts = T0 * (uint64_t)SECOND + 6 * SECOND;
+    for (i = 20; i < 24; i++) { /* back after 15 s, behind by as many */
+        sign.emitted = 500 + 100 * (i - 5);
+        sign.buffered = 1500 - 200 * (i - 20);
+        send(series, sign, 1000 * i + 200);
+        series_event(series, &old, T0 * (uint64_t)1000 + 1000 * i + 300);
+    }
+    sign.emitted = 500 + 100 * (24 - 5);
+    sign.buffered = 3;
+    send(series, sign, 24200);
+    pass_time(series, 25600);
+    ck_assert(row(recorder, 4, "server=shop,route=/")->alive);
+    for (i = 21; i < 23; i++) { /* 23 was closed when all had come */
+        ck_assert(!row(recorder, i, "server=shop,route=/")->alive);
+    }
+    ck_assert(row(recorder, 24, "server=shop,route=/")->alive);
+}
+END_TEST
+
 START_TEST(a_tick_before_the_return_is_dead)
 {
     send(series, request("shop", "/"), 100);
@@ -523,6 +554,7 @@ static TCase *tick_tests(void)
     tcase_add_test(tcase, time_never_goes_back);
     tcase_add_test(tcase, a_long_gap_is_skipped);
     tcase_add_test(tcase, silence_differs_from_death);
+    tcase_add_test(tcase, a_backlog_is_no_silence);
     tcase_add_test(tcase, a_tick_before_the_return_is_dead);
     tcase_add_test(tcase, short_ticks_between_beats_are_alive);
     tcase_add_test(tcase, the_idle_leave);
