@@ -17,41 +17,37 @@
 struct backlog {
     struct intake_sink sink;
     struct recording_stats *stats;
-    const struct intake_stats *in;
-    uint64_t first_id; /* ms of the first entry, by its id */
-    uint64_t end_ms;   /* the newest entry at the start, by its id */
-    bool passed;       /* there are newer ones by now */
+    uint64_t end_ms; /* the newest entry at the start */
+    bool passed;     /* there are newer ones by now */
 };
 
-static void on_event(void *ctx, const struct tocsin_event *ev, uint64_t ms)
+static void on_event(void *ctx, const struct tocsin_event *ev, uint64_t id_ms)
 {
     struct backlog *backlog = ctx;
     struct recording_stats *stats = backlog->stats;
-    uint64_t id = backlog->in->processed_ms;
 
-    if (id > backlog->end_ms) {
+    if (id_ms > backlog->end_ms) {
         backlog->passed = true;
         return;
     }
-    backlog->first_id = stats->events == 0 ? id : backlog->first_id;
-    stats->first_ms = stats->events == 0 ? ms : stats->first_ms;
-    stats->last_ms = ms;
+    stats->first_ms = stats->events == 0 ? id_ms : stats->first_ms;
+    stats->last_ms = id_ms;
     stats->events++;
-    if (backlog->end_ms > backlog->first_id) {
-        stats->share = (double)(id - backlog->first_id) /
-                       (double)(backlog->end_ms - backlog->first_id);
+    if (backlog->end_ms > stats->first_ms) {
+        stats->share = (double)(id_ms - stats->first_ms) /
+                       (double)(backlog->end_ms - stats->first_ms);
     }
-    backlog->sink.event(backlog->sink.ctx, ev, ms);
+    backlog->sink.event(backlog->sink.ctx, ev, id_ms);
 }
 
-static void on_time(void *ctx, uint64_t ms)
+static void on_time(void *ctx, uint64_t id_ms)
 {
     struct backlog *backlog = ctx;
 
-    if (backlog->in->processed_ms > backlog->end_ms) {
+    if (id_ms > backlog->end_ms) {
         backlog->passed = true;
     } else {
-        backlog->sink.time(backlog->sink.ctx, ms);
+        backlog->sink.time(backlog->sink.ctx, id_ms);
     }
 }
 
@@ -89,7 +85,6 @@ int backlog_read(const struct config *config, struct intake_sink sink,
     if (intake == NULL) {
         return -1;
     }
-    backlog.in = intake_stats(intake);
     rc = read_all(&backlog, intake, err);
     intake_destroy(intake);
     if (rc == 0 && stats->events == 0) {

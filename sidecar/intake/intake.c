@@ -8,16 +8,16 @@
  * the least of these is delivered, ordered by (millisecond, lane, number).
  * That order, and the calls of sink.time() between, depend on the streams'
  * content alone: living them or replaying them is the same to what comes
- * behind. (Not quite while Redis' clock stands: then all entries are of one
- * millisecond, are let go as they come, and are ordered by the times that they
- * tell when they are read again.) Only how soon something is delivered depends
- * on the clock.
+ * behind. Only how soon something is delivered depends on the clock.
  *
  * One loop calls intake_poll(). The command that is under way stays so between
  * calls; the socket is read directly, since hiredis' reader is too slow for it
  * (reply.c), which is sound as all other commands on this connection have got
  * their reply before XREAD is sent.
  */
+#include "intake.h"
+
+#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <limits.h>
 #include <poll.h>
@@ -28,7 +28,9 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
-#include "room.h"
+#include "lanes.h"
+#include "producers.h"
+#include "reply.h"
 #include "shared/names.h"
 #include "survey.h"
 
@@ -40,14 +42,44 @@
 #define READ_FEW 100      /* fewer than that: wait a little before the next */
 #define READ_PAUSE 10000u /* us */
 #define BLOCK_MS 1000     /* Redis waits that long for news */
+#define HOLD_MAX 1000000u /* us after which the newest ms is let go */
 #define SURVEY_EVERY 1000000u
 #define BACKOFF_MIN 100000u /* us */
 #define BACKOFF_MAX 5000000u
 #define PRODUCERS_MAX 4096u
-#define SAVE_VERSION 3
+#define TEXT_MAX 256
+#define SAVE_VERSION 2
 
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
+
+struct intake {
+    struct intake_options options;
+    char url[TEXT_MAX], username[TEXT_MAX], password_file[TEXT_MAX];
+    struct intake_sink sink;
+    struct intake_stats stats;
+    struct producers *producers;
+
+    struct lanes lanes;
+    bool positioned; /* the lanes know where to read on */
+
+    redisContext *redis;
+    bool was_connected;
+    uint64_t retry_at, backoff;
+    uint64_t survey_at, ask_at;
+    uint64_t asked_at; /* when the command under way was sent; 0 if none is */
+    uint64_t held_since;
+    bool answered; /* on this connection: where the lanes end is known */
+
+    struct buf in; /* bytes of the reply that are not used yet */
+    struct reply reply;
+    struct lane *filling;
+    uint32_t replied; /* entries of the reply under way */
+
+    uint64_t time_ms;
+    unsigned seed;
+    int delivered; /* by this poll */
+};
 
 /* ------------------------------------------------------------- life cycle */
 
@@ -57,7 +89,7 @@ static int keep_text(char *to, const char **text, struct err *err)
     if (*text == NULL) {
         *text = "";
     }
-    if (strlen(*text) >= INTAKE_TEXT_MAX) {
+    if (strlen(*text) >= TEXT_MAX) {
         return err_set(err, ERR_LIMIT, "intake: \"%.32s...\" is too long",
                        *text);
     }
@@ -81,7 +113,7 @@ struct intake *intake_create(const struct intake_options *options,
     intake->seed = (unsigned)getpid();
     buf_init(&intake->in, REPLY_ENTRY_MAX + 2 * READ_CHUNK);
     if (options->shards < 1 || options->shards > LANES_SHARDS_MAX ||
-        strlen(options->prefix) > INTAKE_TEXT_MAX - 32) {
+        strlen(options->prefix) > TEXT_MAX - 32) {
         err_set(err, ERR_USAGE, "intake: shards or prefix out of range");
         goto fail;
     }
@@ -360,6 +392,110 @@ static int take_reply(struct intake *intake, struct err *err)
     return rc;
 }
 
+/* ------------------------------------------------------------- delivering */
+
+/* A beat has no number, but its time; it is a repeat only where one may be. */
+static bool is_news(struct intake *intake, const struct tocsin_event *ev,
+                    bool again)
+{
+    uint64_t last[PRODUCERS_KINDS] = {ev->request_seq, ev->upstream_seq};
+
+    if (ev->stream != TOCSIN_BEAT) {
+        return producers_event(intake->producers, ev->src, ev->stream, ev->seq);
+    }
+    if (!producers_beat_at(intake->producers, ev->src, ev->ts, again)) {
+        return false;
+    }
+    if (ev->buffered == 0) {
+        producers_beat(intake->producers, ev->src, last);
+    }
+    return true;
+}
+
+static void deliver(struct intake *intake, struct lane *lane)
+{
+    const struct held *entry = lane_head(lane);
+    const char *rest = lane_fields(lane, entry).data;
+    struct tocsin_span name, value;
+    struct tocsin_event ev;
+    uint32_t i;
+    int rc = entry->pairs == 0 ? -1 : 0;
+    bool again;
+
+    tocsin_event_init(&ev, lane->kind);
+    for (i = 0; i < entry->pairs && rc == 0; i++) {
+        name = reply_field(&rest);
+        value = reply_field(&rest);
+        rc = tocsin_event_field(&ev, i, name, value);
+    }
+    if (rc != 0 || ev.v == 0 || ev.src.len == 0) {
+        intake->stats.malformed++;
+    } else {
+        again = !stream_id_less(lane->again, entry->id);
+        if (is_news(intake, &ev, again)) {
+            intake->stats.events++;
+            intake->sink.event(intake->sink.ctx, &ev, intake->time_ms);
+        }
+    }
+    lane_pop(lane);
+    intake->delivered++;
+}
+
+static void tell_time(struct intake *intake, uint64_t ms)
+{
+    if (ms > intake->time_ms) {
+        intake->time_ms = ms;
+        intake->stats.processed_ms = ms;
+        intake->sink.time(intake->sink.ctx, ms);
+    }
+}
+
+static void deliver_below(struct intake *intake, uint64_t bound)
+{
+    const struct held *entry;
+    struct lane *lane;
+    uint64_t ms;
+
+    while ((lane = lanes_next(&intake->lanes, bound)) != NULL) {
+        ms = lane_head(lane)->id.ms;
+        tell_time(intake, ms);
+        while ((entry = lane_head(lane)) != NULL && entry->id.ms == ms) {
+            deliver(intake, lane);
+        }
+    }
+}
+
+/*
+ * The newest millisecond waits for a newer one. It is let go after a second,
+ * since nothing can be added to it by then - except by a Redis whose clock
+ * was set back, which goes on with the same millisecond until time has caught
+ * up; then the order within it is that of arrival.
+ */
+static bool may_let_go(struct intake *intake)
+{
+    uint64_t now = clock_monotonic();
+
+    if (lanes_hold_much(&intake->lanes)) {
+        return true;
+    }
+    if (intake->delivered != 0 || intake->redis == NULL ||
+        !lanes_hold_any(&intake->lanes) || !lanes_at_end(&intake->lanes)) {
+        intake->held_since = now;
+    }
+    return now - intake->held_since > HOLD_MAX;
+}
+
+static void merge(struct intake *intake)
+{
+    uint64_t bound = lanes_bound(&intake->lanes);
+
+    deliver_below(intake, bound);
+    tell_time(intake, bound);
+    if (may_let_go(intake)) {
+        deliver_below(intake, bound + 1);
+    }
+}
+
 static int poll_connection(struct intake *intake, int timeout_ms,
                            struct err *err)
 {
@@ -410,7 +546,7 @@ int intake_poll(struct intake *intake, int timeout_ms, struct err *err)
     if (rc != 0) {
         disconnect(intake);
     }
-    intake_deliver(intake);
+    merge(intake);
     intake->stats.gaps = producers_stats(intake->producers)->gaps;
     intake->stats.duplicates = producers_stats(intake->producers)->duplicates;
     return rc != 0 ? -1 : intake->delivered;
@@ -429,10 +565,7 @@ void intake_save(const struct intake *intake, struct buf *to)
 
     buf_put_u32(to, SAVE_VERSION);
     buf_put_u32(to, intake->positioned);
-    buf_put_u64(to, intake->pace.now);
-    buf_put_u64(to, (uint64_t)intake->pace.shift);
-    buf_put_u64(to, intake->pace.jumps);
-    buf_put_u64(to, intake->stats.processed_ms);
+    buf_put_u64(to, intake->time_ms);
     buf_put_u64(to, intake->stats.events);
     buf_put_u64(to, intake->stats.malformed);
     lanes_save(&intake->lanes, to);
@@ -444,8 +577,6 @@ int intake_restore(struct intake *intake, struct cursor *from, struct err *err)
     uint32_t version = cursor_u32(from);
     bool positioned = cursor_u32(from) != 0;
     uint64_t time_ms = cursor_u64(from);
-    int64_t shift = (int64_t)cursor_u64(from);
-    uint64_t jumps = cursor_u64(from), processed_ms = cursor_u64(from);
     uint64_t events = cursor_u64(from), malformed = cursor_u64(from);
 
     if (from->failed || version != SAVE_VERSION) {
@@ -456,10 +587,7 @@ int intake_restore(struct intake *intake, struct cursor *from, struct err *err)
         return -1;
     }
     intake->positioned = positioned;
-    intake->pace = (struct pace){time_ms, shift, jumps};
-    intake->told_ms = time_ms;
-    intake->stats.shift_ms = shift;
-    intake->stats.processed_ms = processed_ms;
+    intake->time_ms = intake->stats.processed_ms = time_ms;
     intake->stats.events = events;
     intake->stats.malformed = malformed;
     return 0;

@@ -23,11 +23,10 @@ struct intake_options {
 /* All calls come from within intake_poll(). */
 struct intake_sink {
     void *ctx;
-    /* Texts are valid during the call. `ms` is stream time (pace.h): that of
-     * the entry's id, as long as Redis' clock goes as clocks do. */
-    void (*event)(void *ctx, const struct tocsin_event *ev, uint64_t ms);
-    /* Stream time has reached `ms`: all entries below it were delivered. */
-    void (*time)(void *ctx, uint64_t ms);
+    /* Texts are valid during the call. `id_ms` is that of the entry. */
+    void (*event)(void *ctx, const struct tocsin_event *ev, uint64_t id_ms);
+    /* Stream time has reached `id_ms`: all entries below it were delivered. */
+    void (*time)(void *ctx, uint64_t id_ms);
 };
 
 struct intake_stats {
@@ -38,8 +37,7 @@ struct intake_stats {
     uint64_t reconnects; /* connections after the first */
     uint64_t trimmed;    /* times that a stream had lost unread entries */
     uint64_t resets;     /* times that a stream's ids had gone back */
-    uint64_t processed_ms, newest_ms; /* of ids; lag = newest - processed */
-    int64_t shift_ms;                 /* from ids to stream time */
+    uint64_t processed_ms, newest_ms; /* lag = newest - processed */
     bool connected;
 };
 

@@ -5,7 +5,6 @@
 #include "lane.h"
 
 #define LANES_SHARDS_MAX 64
-#define LANES_CROWD 512
 #define LANES_MAX (2 * LANES_SHARDS_MAX + 1)
 
 struct lanes {
@@ -34,14 +33,6 @@ uint64_t lanes_bound(const struct lanes *lanes);
 
 /* The lane whose oldest entry comes first; NULL if none is below `bound`. */
 struct lane *lanes_next(struct lanes *lanes, uint64_t bound);
-
-/* More entries are of that millisecond than Redis can take in one: its clock
- * stands. Their order is that of the times that they tell, as far as is known:
- * the lane whose oldest entry, if it is of that millisecond, comes first by
- * that; NULL if there is none, or a lane that has more in Redis has run empty.
- */
-bool lanes_crowded(const struct lanes *lanes, uint64_t ms);
-struct lane *lanes_next_told(struct lanes *lanes, uint64_t ms);
 
 bool lanes_hold_any(const struct lanes *lanes);
 /* A cap is near, or the other way round: no lane is known to have more. */

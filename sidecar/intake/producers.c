@@ -30,7 +30,7 @@ struct producer {
     struct producer *chain;
     struct producer *newer, *older; /* by last use */
     uint64_t hash;
-    struct pace_beat beat;
+    uint64_t beat; /* us: the time of its last beat, by its own clock */
     struct window windows[PRODUCERS_KINDS];
     size_t len;
     char src[TOCSIN_TEXT_MAX];
@@ -247,20 +247,20 @@ bool producers_event(struct producers *producers, struct tocsin_span src,
     return take(&p->windows[stream], seq, &producers->stats);
 }
 
-struct pace_beat *producers_beat_at(struct producers *producers,
-                                    struct tocsin_span src, uint64_t ts,
-                                    bool again)
+bool producers_beat_at(struct producers *producers, struct tocsin_span src,
+                       uint64_t ts, bool again)
 {
     struct producer *p = find(producers, src);
 
     if (p == NULL) {
-        return NULL;
+        return true;
     }
-    if (again && ts <= p->beat.ts) {
+    if (again && ts <= p->beat) {
         producers->stats.duplicates++;
-        return NULL;
+        return false;
     }
-    return &p->beat;
+    p->beat = ts;
+    return true;
 }
 
 void producers_beat(struct producers *producers, struct tocsin_span src,
@@ -300,8 +300,7 @@ void producers_save(const struct producers *producers, struct buf *to)
     for (p = producers->oldest; p != NULL; p = p->newer) {
         buf_put_u32(to, (uint32_t)p->len);
         buf_put(to, p->src, p->len);
-        buf_put_u64(to, p->beat.ts);
-        buf_put_u64(to, (uint64_t)p->beat.lead);
+        buf_put_u64(to, p->beat);
         for (i = 0; i < PRODUCERS_KINDS; i++) {
             buf_put_u32(to, p->windows[i].known);
             buf_put_u64(to, p->windows[i].first);
@@ -348,8 +347,7 @@ int producers_restore(struct producers *producers, struct cursor *from,
         if (p == NULL) {
             return err_set(err, ERR_LIMIT, "intake: out of memory");
         }
-        p->beat.ts = cursor_u64(from);
-        p->beat.lead = (int64_t)cursor_u64(from);
+        p->beat = cursor_u64(from);
         for (kind = 0; kind < PRODUCERS_KINDS; kind++) {
             restore_window(&p->windows[kind], from);
         }

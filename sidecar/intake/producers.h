@@ -8,7 +8,6 @@
 
 #include "../base/buf.h"
 #include "../base/err.h"
-#include "pace.h"
 #include "shared/event_codec.h"
 #include "shared/names.h"
 
@@ -31,12 +30,10 @@ void producers_destroy(struct producers *producers);
 bool producers_event(struct producers *producers, struct tocsin_span src,
                      enum tocsin_stream stream, uint64_t seq);
 
-/* What is known of a producer's beats, to be brought up to date; NULL for a
- * repeat: where one may come (`again`), a beat that is not newer than the last.
- * `ts` is in ms by the producer's clock. */
-struct pace_beat *producers_beat_at(struct producers *producers,
-                                    struct tocsin_span src, uint64_t ts,
-                                    bool again);
+/* Takes the time of a beat, in us by the producer's clock. False for a repeat:
+ * where one may come (`again`), a beat that is not newer than the last. */
+bool producers_beat_at(struct producers *producers, struct tocsin_span src,
+                       uint64_t ts, bool again);
 
 /* A beat with nothing buffered: all up to these seqs has been sent or lost. */
 void producers_beat(struct producers *producers, struct tocsin_span src,
