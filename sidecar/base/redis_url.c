@@ -127,7 +127,7 @@ static int parse_sentinels(const char *rest, struct redis_url *to,
 {
     const char *at = strchr(rest, '@');
     char list[REDIS_HOST_MAX] = "";
-    char *host = list, *comma;
+    char *host, *next = list;
 
     if (at == NULL || at == rest) {
         return err_set(err, ERR_USAGE, "no name of a master, " SENTINEL_FORM);
@@ -140,11 +140,7 @@ static int parse_sentinels(const char *rest, struct redis_url *to,
     if (parse_database(at + 1, list, to, err) != 0) {
         return -1;
     }
-    do {
-        comma = strchr(host, ',');
-        if (comma != NULL) {
-            *comma = '\0';
-        }
+    while ((host = strsep(&next, ",")) != NULL) {
         if (to->count == REDIS_SENTINELS_MAX) {
             return err_set(err, ERR_USAGE, "more than %d sentinels",
                            REDIS_SENTINELS_MAX);
@@ -153,8 +149,7 @@ static int parse_sentinels(const char *rest, struct redis_url *to,
             return -1;
         }
         to->count++;
-        host = comma + 1;
-    } while (comma != NULL);
+    }
     return 0;
 }
 
