@@ -10,6 +10,9 @@
 #define NGX_TOCSIN_SHM_SIZE  (512 * 1024)
 #define NGX_TOCSIN_HOST      48
 
+#define NGX_TOCSIN_RINGS_NAME                                                 \
+    (sizeof("tocsin_rings_x") - 1 + NGX_INT_T_LEN + NGX_SIZE_T_LEN)
+
 
 static ngx_int_t ngx_tocsin_test_slots(ngx_tocsin_conf_t *tcf, ngx_log_t *log);
 static ngx_int_t ngx_tocsin_init_zone(ngx_shm_zone_t *zone, void *data);
@@ -21,6 +24,7 @@ static ngx_int_t ngx_tocsin_hostname(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf);
 ngx_int_t
 ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag)
 {
+    u_char    *p;
     size_t     size, pages;
     ngx_int_t  workers;
     ngx_str_t  name;
@@ -58,7 +62,20 @@ ngx_tocsin_shm_init(ngx_conf_t *cf, ngx_tocsin_conf_t *tcf, void *tag)
     size = pages * (ngx_pagesize + sizeof(ngx_slab_page_t))
            + 16 * ngx_pagesize;
 
-    ngx_str_set(&name, "tocsin_rings");
+    /*
+     * A zone of the same name and size is that of the cycle before: the name
+     * tells how it is divided, as other numbers may have the same product.
+     */
+
+    p = ngx_pnalloc(cf->pool, NGX_TOCSIN_RINGS_NAME);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    name.data = p;
+    name.len = ngx_snprintf(p, NGX_TOCSIN_RINGS_NAME, "tocsin_rings_%uix%uz",
+                            tcf->slots, tcf->buffer_size)
+               - p;
 
     tcf->ring_zone = ngx_shared_memory_add(cf, &name,
                                            ngx_align(size, ngx_pagesize), tag);

@@ -1,5 +1,7 @@
 """Workers that die, are replaced, drain and stop: no event is lost."""
 
+import os
+import re
 import signal
 import socket
 
@@ -85,6 +87,31 @@ def test_reload_with_another_size(redis, nginx):
         load.wait_for(100)
     server.wait_drained(old)
     assert_all_arrived(server, redis, load.sent)
+
+
+def at_work(server):
+    """Workers that have a ring."""
+    text = server.get("/_alerts/metrics").text
+    return int(re.search(r"^tocsin_workers (\d+)$", text, re.M).group(1))
+
+
+FEW = 4 * os.cpu_count() + 8  # slots, unless more workers are known of
+
+
+@pytest.mark.skipif(5 * FEW > 256, reason="there cannot be so many slots")
+def test_reload_with_the_same_size_divided_otherwise(redis, nginx):
+    server = nginx(redis.url, "tocsin_buffer 5m;")
+    with Load(server.url("/")) as load:
+        load.wait_for(300)
+        server.workers = 5 * os.cpu_count() + 8  # that makes 5 * FEW slots
+        old = server.reload(HTTP.replace("@more@", "tocsin_buffer 1m;"))
+        load.wait_for(300)
+        server.wait_drained(old)
+        wait_until(lambda: at_work(server) == server.workers,
+                   what="a ring for each worker")
+    assert load.failed == 0
+    assert_all_arrived(server, redis, load.sent)
+    assert "slots are taken" not in server.log
 
 
 def fail_late(server, more=""):
