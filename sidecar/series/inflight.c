@@ -1,8 +1,9 @@
 /*
  * A beat replaces what its producer told before, and a producer that went
  * silent is forgotten after a few seconds: the exchanges of a dead worker are
- * not in flight. Producers are few (workers of all nginx instances), so they
- * stand in a plain array, in the order of their first beat.
+ * not in flight. What its clock is is kept longer, since what comes first when
+ * Redis was away is what was held up. Producers are few (workers of all nginx
+ * instances), so they stand in a plain array, in the order of their first beat.
  */
 #include "inflight.h"
 
@@ -16,7 +17,9 @@
 #define CLOCK_TOLERANCE 1000000 /* us */
 /* No beat is held up for so long: such a clock was set. */
 #define CLOCK_JUMP 600000000 /* us */
-#define CLOCK_SMOOTHING 8
+/* A connection that stands still is given up before: nothing comes from it. */
+#define CLOCK_LIFE 60000000  /* us */
+#define CLOCK_SECOND 1000000 /* us */
 
 void inflight_release(struct inflight *inflight)
 {
@@ -93,23 +96,39 @@ struct producer *inflight_beat(struct inflight *inflight,
     return producer;
 }
 
-/* What is less than known is nearer to the truth; what is more may be a beat
- * that was held up, and is believed only as far as it lasts. */
+int64_t producer_skew(const struct producer *producer)
+{
+    int64_t skew = producer->least[0];
+
+    for (unsigned i = 1; i < CLOCK_SECONDS; i++) {
+        skew = producer->least[i] < skew ? producer->least[i] : skew;
+    }
+    return skew;
+}
+
 void producer_clock(struct producer *producer, uint64_t us, uint64_t ts)
 {
-    int64_t behind;
+    uint64_t second = us / CLOCK_SECOND;
+    int64_t *least = producer->least, behind, more;
 
     if (ts == 0 || ts > CLOCK_TIME_MAX || us > CLOCK_TIME_MAX) {
         return;
     }
     behind = (int64_t)us - (int64_t)ts;
-    if (!producer->heard || behind < producer->skew ||
-        behind - producer->skew > CLOCK_JUMP) {
-        producer->skew = behind;
-    } else {
-        producer->skew += (behind - producer->skew) / CLOCK_SMOOTHING;
+    more = producer->heard ? behind - producer_skew(producer) : 0;
+    if (!producer->heard || more > CLOCK_JUMP) {
+        for (unsigned i = 0; i < CLOCK_SECONDS; i++) {
+            least[i] = behind;
+        }
+    } else if (second != producer->second) {
+        memmove(least + 1, least, (CLOCK_SECONDS - 1) * sizeof(*least));
+        least[0] = behind;
+    } else if (behind < least[0]) {
+        least[0] = behind;
     }
+    producer->second = second;
     producer->heard = true;
+    producer->late = more > CLOCK_TOLERANCE ? us : producer->late;
 }
 
 /* More waits than comes in a second: there was no Redis to take it, and what
@@ -126,10 +145,13 @@ void producer_backlog(struct producer *producer, uint64_t ts, uint64_t emitted,
     producer->emitted = emitted;
 }
 
-bool inflight_behind(const struct inflight *inflight)
+bool inflight_behind(const struct inflight *inflight, uint64_t since)
 {
     for (uint32_t i = 0; i < inflight->count; i++) {
-        if (inflight->producers[i].behind) {
+        const struct producer *producer = &inflight->producers[i];
+
+        if (producer->behind ||
+            (producer->late != 0 && producer->late >= since)) {
             return true;
         }
     }
@@ -138,8 +160,9 @@ bool inflight_behind(const struct inflight *inflight)
 
 bool producer_is_off(const struct producer *producer)
 {
-    return producer->skew > CLOCK_TOLERANCE ||
-           producer->skew < -CLOCK_TOLERANCE;
+    int64_t skew = producer_skew(producer);
+
+    return skew > CLOCK_TOLERANCE || skew < -CLOCK_TOLERANCE;
 }
 
 uint64_t inflight_time(struct inflight *inflight, struct tocsin_span src,
@@ -147,12 +170,12 @@ uint64_t inflight_time(struct inflight *inflight, struct tocsin_span src,
 {
     uint64_t hash = identify(&src);
     const struct producer *producer = find(inflight, src, hash);
+    int64_t skew = producer != NULL ? producer_skew(producer) : 0;
 
-    if (producer == NULL || !producer_is_off(producer) || ts > CLOCK_TIME_MAX ||
-        (producer->skew < 0 && ts < (uint64_t)-producer->skew)) {
+    if (ts > CLOCK_TIME_MAX || (skew < 0 && ts < (uint64_t)-skew)) {
         return ts;
     }
-    return ts + (uint64_t)producer->skew;
+    return ts + (uint64_t)skew;
 }
 
 int producer_add(struct producer *producer, const struct contribution *item)
@@ -172,16 +195,24 @@ int producer_add(struct producer *producer, const struct contribution *item)
     return 0;
 }
 
-void inflight_expire(struct inflight *inflight, uint64_t since)
+uint32_t inflight_expire(struct inflight *inflight, uint64_t since)
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, live = 0;
 
     for (uint32_t i = 0; i < inflight->count; i++) {
-        if (inflight->producers[i].beat < since) {
-            free(inflight->producers[i].items);
+        struct producer *producer = &inflight->producers[i];
+
+        if (producer->beat >= since) {
+            live++;
+        } else if (producer->beat + CLOCK_LIFE >= since) {
+            producer->count = 0;
+            producer->behind = false;
         } else {
-            inflight->producers[kept++] = inflight->producers[i];
+            free(producer->items);
+            continue;
         }
+        inflight->producers[kept++] = *producer;
     }
     inflight->count = kept;
+    return live;
 }

@@ -20,8 +20,9 @@
  * would show the end of an outage of Redis as a burst of traffic. But all that
  * a host tells is late if its clock is behind, and its traffic would look like
  * silence: what is out of time is placed by what beats say of the producer's
- * clock. An event that is ahead of stream time even so is counted in the tick
- * of its arrival.
+ * clock. While they come later than they used to, which may be its clock or the
+ * way, nothing is silence. An event that is ahead of stream time even so is
+ * counted in the tick of its arrival.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +206,7 @@ static bool is_alive(const struct series *series, uint64_t start)
     uint64_t last = start + series->tick + series->lateness;
     uint64_t window = last > SIGN_WINDOW ? last - SIGN_WINDOW : 0;
 
-    return series->sign != 0 && !inflight_behind(&series->inflight) &&
+    return series->sign != 0 && !inflight_behind(&series->inflight, start) &&
            series->sign >= (window < start ? window : start);
 }
 
@@ -222,16 +223,15 @@ static void close_tick(struct series *series)
     struct series_tick out = {start + series->tick, series->tick, series->rows,
                               0};
     bool alive = is_alive(series, start);
+    uint32_t live = inflight_expire(
+        &series->inflight, start > PRODUCER_LIFE ? start - PRODUCER_LIFE : 0);
 
-    inflight_expire(&series->inflight,
-                    start > PRODUCER_LIFE ? start - PRODUCER_LIFE : 0);
     add_all_inflight(series, tick);
     if (series->roster.links_changed ||
         index % (LINK_EPOCH / series->tick + 1) == 0) {
         roster_expose_links(&series->roster, index);
     }
-    out.count =
-        make_rows(series, tick, alive, alive && series->inflight.count != 0);
+    out.count = make_rows(series, tick, alive, alive && live != 0);
     series->stats.tick = out.end;
     series->sink.tick(series->sink.ctx, &out);
 
@@ -389,7 +389,7 @@ static void hear_clock(struct series *series, struct producer *producer,
         log_warn("series",
                  "the clock of %s is off by %.1f s: its events are placed by "
                  "ours",
-                 producer->src, -(double)producer->skew / 1e6);
+                 producer->src, -(double)producer_skew(producer) / 1e6);
     }
 }
 

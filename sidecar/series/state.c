@@ -16,7 +16,7 @@
 
 #include "room.h"
 
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 #define STATE_TIME_MAX (UINT64_MAX / 4)
 
 /* ------------------------------------------------------------- writing */
@@ -134,8 +134,12 @@ static void save_inflight(const struct inflight *inflight, struct buf *to)
 
         put_text(to, producer->src, producer->src_len);
         buf_put_u64(to, producer->beat);
-        buf_put_u64(to, (uint64_t)producer->skew);
+        for (unsigned k = 0; k < CLOCK_SECONDS; k++) {
+            buf_put_u64(to, (uint64_t)producer->least[k]);
+        }
+        buf_put_u64(to, producer->second);
         buf_put_u32(to, producer->heard);
+        buf_put_u64(to, producer->late);
         buf_put_u64(to, producer->ts);
         buf_put_u64(to, producer->emitted);
         buf_put_u32(to, producer->behind);
@@ -366,30 +370,39 @@ static int restore_ticks(struct series *series, struct cursor *from,
     return from->failed ? bad(err, "an open tick") : 0;
 }
 
+static void restore_clock(struct producer *producer, struct cursor *from)
+{
+    for (unsigned i = 0; i < CLOCK_SECONDS; i++) {
+        producer->least[i] = (int64_t)cursor_u64(from);
+        if (producer->least[i] > CLOCK_TIME_MAX ||
+            producer->least[i] < -CLOCK_TIME_MAX) {
+            from->failed = true;
+        }
+    }
+    producer->second = cursor_u64(from);
+    producer->heard = cursor_u32(from) != 0;
+    producer->late = cursor_u64(from);
+}
+
 static int restore_producer(struct series *series, struct cursor *from,
                             struct err *err)
 {
     struct tocsin_span src = take_text(from, TOCSIN_TEXT_MAX);
     uint64_t beat = cursor_u64(from);
-    int64_t skew = (int64_t)cursor_u64(from);
-    bool heard = cursor_u32(from) != 0;
-    uint64_t ts = cursor_u64(from), emitted = cursor_u64(from);
-    bool behind = cursor_u32(from) != 0;
-    uint32_t count = cursor_u32(from), before = series->inflight.count;
+    uint32_t before = series->inflight.count, count;
     struct producer *producer = inflight_beat(&series->inflight, src, beat);
 
     if (producer == NULL) {
         return err_set(err, ERR_SYSTEM, "no memory for a producer");
     }
-    if (series->inflight.count == before || skew > CLOCK_TIME_MAX ||
-        skew < -CLOCK_TIME_MAX) {
+    if (series->inflight.count == before) {
         return bad(err, "a producer");
     }
-    producer->skew = skew;
-    producer->heard = heard;
-    producer->ts = ts;
-    producer->emitted = emitted;
-    producer->behind = behind;
+    restore_clock(producer, from);
+    producer->ts = cursor_u64(from);
+    producer->emitted = cursor_u64(from);
+    producer->behind = cursor_u32(from) != 0;
+    count = cursor_u32(from);
     for (uint32_t i = 0; i < count && !from->failed; i++) {
         struct contribution item = {
             .slot = take_count(from, series->roster.max - 1),

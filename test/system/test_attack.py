@@ -12,7 +12,7 @@ from streams import beat, request, upstream
 from test_alert import QUIET, ROUTES, Town, labels
 from traffic import Traffic
 
-HOUR, DAY = 3_600_000_000, 86_400_000_000  # us
+MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000  # us
 MAX = 500  # series
 NAMES = 10_000  # a second; fewer while a fault is awaited
 
@@ -53,7 +53,7 @@ def assert_still_guarded(town):
 
 # -------------------------------------------------------------------- clocks
 
-@pytest.mark.parametrize("skew", [-HOUR, DAY])
+@pytest.mark.parametrize("skew", [-MINUTE, -HOUR, DAY])
 def test_clock_of_a_host_is_wrong(town, skew):
     """From one second to the next, and for ever."""
     town.traffic.skew = skew

@@ -144,49 +144,6 @@ START_TEST(events_of_the_future_count_now)
 }
 END_TEST
 
-/* A sign of "web/0", or a request that it took, at `ms` of the stream by a
- * clock that is so far behind, in us. */
-static void hear(struct tocsin_event ev, uint64_t ms, int64_t behind)
-{
-    ev.src = TOCSIN_SPAN("web/0");
-    ev.ts = (uint64_t)((int64_t)(T0 * (uint64_t)SECOND + ms * 1000) - behind);
-    series_event(series, &ev, T0 * (uint64_t)1000 + ms);
-}
-
-START_TEST(a_clock_that_is_off_is_put_right)
-{
-    static const int64_t hour = 3600 * (int64_t)SECOND;
-    const int64_t off[] = {hour, -24 * hour, 0, 24 * hour, 3 * SECOND};
-    uint64_t tick;
-
-    for (tick = 0; tick < 5; tick++) {
-        hear(beat("web/0", ""), tick * 1000 + 100, off[tick]);
-        hear(request("shop", "/"), tick * 1000 + 200, off[tick]);
-        hear(request("shop", "/"), tick * 1000 + 300, off[tick]);
-    }
-    pass_time(series, 6000);
-    for (tick = 0; tick < 5; tick++) {
-        ck_assert_uint_eq(
-            row(recorder, (unsigned)tick, "server=shop,route=/")->events, 2);
-    }
-    ck_assert_uint_eq(series_stats(series)->late, 0);
-    ck_assert_uint_eq(series_stats(series)->future, 0);
-}
-END_TEST
-
-START_TEST(a_beat_that_was_held_up_is_not_a_wrong_clock)
-{
-    hear(beat("web/0", ""), 100, 0);
-    hear(request("shop", "/"), 200, 0);
-    hear(beat("web/0", ""), 2900, 2700000);
-    hear(request("shop", "/"), 2950, 2700000);
-    pass_time(series, 6000);
-    ck_assert_uint_eq(series_stats(series)->late, 1);
-    ck_assert_uint_eq(row(recorder, 0, "server=shop,route=/")->events, 1);
-    ck_assert_uint_eq(row(recorder, 2, "server=shop,route=/")->events, 0);
-}
-END_TEST
-
 START_TEST(lateness_may_span_ticks)
 {
     struct series_options options = default_options();
@@ -548,8 +505,6 @@ static TCase *tick_tests(void)
     tcase_add_test(tcase, order_within_a_tick_does_not_matter);
     tcase_add_test(tcase, late_events_are_counted_as_late_only);
     tcase_add_test(tcase, events_of_the_future_count_now);
-    tcase_add_test(tcase, a_clock_that_is_off_is_put_right);
-    tcase_add_test(tcase, a_beat_that_was_held_up_is_not_a_wrong_clock);
     tcase_add_test(tcase, lateness_may_span_ticks);
     tcase_add_test(tcase, time_never_goes_back);
     tcase_add_test(tcase, a_long_gap_is_skipped);
