@@ -142,6 +142,25 @@ void buf_put_f64(struct buf *buf, double value)
     buf_put_u64(buf, bits);
 }
 
+void buf_put_f32s(struct buf *buf, const float *values, size_t count)
+{
+    unsigned char *to = (unsigned char *)buf_reserve(buf, 4 * count);
+
+    for (size_t i = 0; to != NULL && i < count; i++, to += 4) {
+        uint32_t bits;
+
+        memcpy(&bits, &values[i], sizeof(bits));
+        to[0] = (unsigned char)bits;
+        to[1] = (unsigned char)(bits >> 8);
+        to[2] = (unsigned char)(bits >> 16);
+        to[3] = (unsigned char)(bits >> 24);
+    }
+    if (to != NULL) {
+        buf->len += 4 * count;
+        buf->data[buf->len] = '\0';
+    }
+}
+
 const char *cursor_bytes(struct cursor *cursor, size_t len)
 {
     const char *at = cursor->data;
@@ -193,4 +212,11 @@ double cursor_f64(struct cursor *cursor)
 
     memcpy(&value, &bits, sizeof(value));
     return value;
+}
+
+void cursor_f32s(struct cursor *cursor, float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        values[i] = cursor_f32(cursor);
+    }
 }

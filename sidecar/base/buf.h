@@ -37,6 +37,7 @@ void buf_put_u32(struct buf *buf, uint32_t value);
 void buf_put_u64(struct buf *buf, uint64_t value);
 void buf_put_f32(struct buf *buf, float value);
 void buf_put_f64(struct buf *buf, double value);
+void buf_put_f32s(struct buf *buf, const float *values, size_t count);
 
 /* Reading back what was put. After a short read `failed` is set and all that
  * follows reads as zero: one check at the end. */
@@ -50,6 +51,7 @@ uint32_t cursor_u32(struct cursor *cursor);
 uint64_t cursor_u64(struct cursor *cursor);
 float cursor_f32(struct cursor *cursor);
 double cursor_f64(struct cursor *cursor);
+void cursor_f32s(struct cursor *cursor, float *values, size_t count);
 /* The next len bytes, or NULL. */
 const char *cursor_bytes(struct cursor *cursor, size_t len);
 

@@ -4,23 +4,31 @@
  * one bit a tick, as far back as a window reaches, and the trainer leaves the
  * ticks out that these bits mark.
  *
- * Which windows are taken, and when rounds start, follows from the stream: a
- * tick that is a multiple of the interval takes the next slots in turn.
- * When a round ends depends on the machine; the swap is therefore recorded
- * with its position (versions.h). In files it ends within the row it began at,
- * and windows do not overlap, so that none holds rows of one held back.
+ * Which windows are taken, and when rounds start and are taken, follows from
+ * the stream: a tick that is a multiple of the interval takes the next slots in
+ * turn. In files a round ends within the row it began at, and windows do not
+ * overlap, so that none holds rows of one held back.
  */
 #include "learner.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/clock.h"
 #include "../base/log.h"
 
 #define ROOM "model"
 
 /* Windows offered between two rounds; the trainer keeps the newest. */
 #define WINDOWS_A_ROUND 256u
+
+/* The part of the interval that a round has. At a share of a quarter it needs a
+ * tenth of that by default; no more windows come than wait meanwhile. */
+#define ROUND_PART 5u
+
+/* Seconds that a stream which is read faster than time goes by waits for one;
+ * with a core to itself it takes three. */
+#define WAIT_MAX 60u
 
 /* A file is one series and gives few windows: they are shorter, and those held
  * back are looked at several times. */
@@ -41,6 +49,9 @@ struct learner {
     uint64_t calls;        /* of learner_tick() */
     uint32_t next_slot;    /* whose window is taken next */
     uint64_t offered_at;
+    uint32_t high;     /* slots below it have been seen */
+    uint64_t begun;    /* us of the tick at which the round that runs did; 0 */
+    uint64_t begun_at; /* the same by the monotonic clock of this process */
 
     float *x, *past, *season;
     unsigned char *calm;
@@ -196,7 +207,12 @@ static void remember(struct learner *learner, const struct verdict_batch *batch)
     turn(learner, batch->end / batch->length);
     alarms = alarms_of(learner, learner->tick);
     for (i = 0; i < batch->count; i++) {
-        alarms[batch->verdicts[i].identity->slot] |= batch->verdicts[i].alarm;
+        uint32_t slot = batch->verdicts[i].identity->slot;
+
+        alarms[slot] |= batch->verdicts[i].alarm;
+        if (slot >= learner->high) {
+            learner->high = slot + 1;
+        }
     }
 }
 
@@ -281,13 +297,37 @@ static void say(const struct trainer_result *result)
                *result->reason != '\0' ? ": " : "", result->reason);
 }
 
+/* Has the round had its time in the stream; and if that was short, in here? */
+static bool is_ripe(struct learner *learner, uint64_t end)
+{
+    const struct learner_options *options = &learner->options;
+    uint64_t time = options->every / ROUND_PART, gone;
+
+    if (learner->begun == 0) {
+        return true;
+    }
+    if (end < learner->begun + time) {
+        return false;
+    }
+    gone = clock_monotonic() - learner->begun_at;
+    for (unsigned i = 0; gone < time && i < WAIT_MAX; i++) {
+        if (trainer_wait(learner->trainer, CLOCK_SECOND) ||
+            (options->wait != NULL && !options->wait(options->ctx))) {
+            break;
+        }
+    }
+    return true;
+}
+
 static void take(struct learner *learner, uint64_t end, struct model **winner)
 {
     struct trainer_result result;
 
-    if (!trainer_take(learner->trainer, &result, winner)) {
+    if (!is_ripe(learner, end) ||
+        !trainer_take(learner->trainer, &result, winner)) {
         return;
     }
+    learner->begun = 0;
     learner->stats.rounds++;
     say(&result);
     if (*winner != NULL) {
@@ -322,8 +362,119 @@ void learner_tick(struct learner *learner, const struct features *features,
         return;
     }
     if (learner->options.share > 0) {
+        learner->begun = batch->end;
+        learner->begun_at = clock_monotonic();
         log_info(ROOM, "a round of training begins");
     } else {
         take(learner, batch->end, winner);
     }
+}
+
+/* ---------------------------------------------------------------- checkpoint
+ */
+
+/* The columns of the ring of alarms that differ: those of slots that were seen,
+ * and one of all others. */
+static uint32_t columns_of_alarms(const struct learner *learner, uint32_t high)
+{
+    return high < learner->options.max ? high + 1 : learner->options.max;
+}
+
+static void save_alarms(const struct learner *learner, struct buf *to)
+{
+    uint32_t count = columns_of_alarms(learner, learner->high);
+    const unsigned char *row = learner->alarms;
+
+    buf_put_u32(to, learner->high);
+    for (unsigned t = 0; t < learner->ticks; t++) {
+        for (uint32_t i = 0; i < count; i += 8) {
+            unsigned char bits = 0;
+
+            for (unsigned k = 0; k < 8 && i + k < count; k++) {
+                bits |= (unsigned char)((row[i + k] != 0) << k);
+            }
+            buf_put(to, &bits, 1);
+        }
+        row += learner->options.max;
+    }
+}
+
+static void restore_alarms(struct learner *learner, const char *bits,
+                           uint32_t count)
+{
+    unsigned char *row = learner->alarms;
+
+    for (unsigned t = 0; t < learner->ticks; t++) {
+        for (uint32_t i = 0; i < count; i++) {
+            row[i] = (unsigned char)bits[i / 8] >> i % 8 & 1;
+        }
+        memset(row + count, row[count - 1], learner->options.max - count);
+        bits += (count + 7) / 8;
+        row += learner->options.max;
+    }
+}
+
+void learner_save(const struct learner *learner, struct buf *to)
+{
+    buf_put_u64(to, learner->options.every);
+    buf_put_u32(to, learner->ticks);
+    buf_put_u64(to, learner->tick);
+    buf_put_u64(to, learner->calls);
+    buf_put_u32(to, learner->next_slot);
+    buf_put_u64(to, learner->offered_at);
+    buf_put_u64(to, learner->begun);
+    buf_put_u64(to, learner->stats.rounds);
+    buf_put_u64(to, learner->stats.won);
+    buf_put_u64(to, learner->stats.swapped_at);
+    save_alarms(learner, to);
+    trainer_save(learner->trainer, to);
+}
+
+int learner_restore(struct learner *learner, struct cursor *from,
+                    struct err *err)
+{
+    struct learner read = *learner;
+    uint64_t every = cursor_u64(from);
+    uint32_t ticks = cursor_u32(from), count;
+    const char *bits;
+
+    if (every != learner->options.every || ticks != learner->ticks) {
+        return err_set(err, ERR_INPUT,
+                       "rounds every %llu us of windows of %u ticks, expected "
+                       "%llu (model.train_every) and %u",
+                       (unsigned long long)every, ticks,
+                       (unsigned long long)learner->options.every,
+                       learner->ticks);
+    }
+    read.tick = cursor_u64(from);
+    read.calls = cursor_u64(from);
+    read.next_slot = cursor_u32(from);
+    read.offered_at = cursor_u64(from);
+    read.begun = cursor_u64(from);
+    read.begun_at = clock_monotonic();
+    read.stats.rounds = cursor_u64(from);
+    read.stats.won = cursor_u64(from);
+    read.stats.swapped_at = cursor_u64(from);
+    read.high = cursor_u32(from);
+    if (read.high > learner->options.max) {
+        return err_set(err, ERR_INPUT,
+                       "%u slots, expected at most %u (series.max)", read.high,
+                       learner->options.max);
+    }
+    count = columns_of_alarms(learner, read.high);
+    bits = cursor_bytes(from, (size_t)ticks * ((count + 7) / 8));
+    if (bits == NULL) {
+        return err_set(err, ERR_INPUT, "it is cut short");
+    }
+    if (trainer_restore(learner->trainer, from, err) != 0) {
+        return -1;
+    }
+    *learner = read;
+    restore_alarms(learner, bits, count);
+    if (trainer_idle(learner->trainer)) {
+        learner->begun = 0;
+    } else {
+        log_info(ROOM, "the round of training is begun again");
+    }
+    return 0;
 }

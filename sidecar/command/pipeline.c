@@ -174,6 +174,8 @@ static struct learner_options learning(const struct pipeline *pipeline)
         .every = config->model_train_every,
         .max = (uint32_t)config->series_max,
         .seed = 1,
+        .wait = pipeline->sink.wait,
+        .ctx = pipeline->sink.ctx,
     };
 }
 
@@ -476,6 +478,33 @@ static int restore_run(struct pipeline *pipeline, struct cursor *from,
     return 0;
 }
 
+/* What is learned is no reason to forget all else. */
+static void restore_model(struct pipeline *pipeline, const char *data,
+                          size_t len)
+{
+    struct cursor from;
+    struct err err;
+
+    if (checkpoint_find(data, len, "model", &from, &err) != 0 ||
+        serving_restore(&pipeline->serving, pipeline->scorer, pipeline->learner,
+                        &from, &err) != 0) {
+        log_warn(ROOM, "which model served then is not known: %s", err.message);
+    }
+}
+
+static void restore_learner(struct pipeline *pipeline, const char *data,
+                            size_t len)
+{
+    struct cursor from;
+    struct err err;
+
+    if (pipeline->learner != NULL &&
+        (checkpoint_find(data, len, "learner", &from, &err) != 0 ||
+         learner_restore(pipeline->learner, &from, &err) != 0)) {
+        log_warn(ROOM, "what to learn from is collected anew: %s", err.message);
+    }
+}
+
 void pipeline_save(const struct pipeline *pipeline, struct buf *to)
 {
     size_t at;
@@ -492,6 +521,10 @@ void pipeline_save(const struct pipeline *pipeline, struct buf *to)
     SAVE("scorer", scorer_save(pipeline->scorer, to));
     SAVE("detect", detect_save(pipeline->detect, to));
     SAVE("alerts", alerts_save(pipeline->alerts, to));
+    SAVE("model", serving_save(&pipeline->serving, pipeline->scorer, to));
+    if (pipeline->learner != NULL) {
+        SAVE("learner", learner_save(pipeline->learner, to));
+    }
 #undef SAVE
 }
 
@@ -506,6 +539,7 @@ int pipeline_restore(struct pipeline *pipeline, const char *data, size_t len,
     }
 
     RESTORE("run", restore_run(pipeline, &from, err));
+    restore_model(pipeline, data, len);
     RESTORE("series", series_restore(pipeline->series, &from, err));
     RESTORE("features", features_restore(pipeline->features, &from, err));
     RESTORE("scorer", scorer_restore(pipeline->scorer, &from, err));
@@ -513,5 +547,6 @@ int pipeline_restore(struct pipeline *pipeline, const char *data, size_t len,
     RESTORE("alerts", alerts_restore(pipeline->alerts, &from, err));
     RESTORE("intake", intake_restore(pipeline->intake, &from, err));
 #undef RESTORE
+    restore_learner(pipeline, data, len);
     return 0;
 }

@@ -14,6 +14,9 @@
 struct pipeline_sink {
     void *ctx;
     void (*alert)(void *ctx, const struct tocsin_alert *alert);
+    /* After each second in which a stream that is behind waits for a round of
+     * training (learner.h); false: it shall wait no longer. NULL: it shall. */
+    bool (*wait)(void *ctx);
 };
 
 struct pipeline;

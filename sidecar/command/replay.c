@@ -143,8 +143,8 @@ int replay(const struct config *config, const struct replay_options *options,
     if (options->model != NULL || options->out != NULL) {
         fixed.state_dir[0] = '\0'; /* where a trained one may lie */
     }
-    pipeline =
-        pipeline_create(&fixed, (struct pipeline_sink){&state, on_alert}, err);
+    pipeline = pipeline_create(
+        &fixed, (struct pipeline_sink){&state, on_alert, NULL}, err);
     if (pipeline == NULL) {
         return -1;
     }

@@ -139,11 +139,70 @@ static void on_command(void *ctx, const struct tocsin_command *command)
     run->board_at = 0; /* whoever did it looks for it now */
 }
 
+/* ----------------------------------------------------------------- telling */
+
+/* Whoever did not get at Redis may have waited for it for two time-outs and
+ * more: the next one who tries has systemd's patience to himself. */
+static void waited(void)
+{
+    sd_notify(0, "WATCHDOG=1");
+}
+
+static void flush(struct run *run)
+{
+    struct err err;
+
+    if (outbox_flush(run->outbox, &err) != 0) {
+        waited();
+        if (!run->outbox_down) {
+            log_warn(ROOM, "alerts wait: %s", err.message);
+        }
+        run->outbox_down = true;
+    } else if (run->outbox_down && outbox_stats(run->outbox)->connected) {
+        log_notice(ROOM, "alerts are written again");
+        run->outbox_down = false;
+    }
+}
+
+static void tell_systemd(struct run *run)
+{
+    const struct intake_stats *in = pipeline_intake(run->pipeline);
+    uint64_t lag = intake_lag(in);
+
+    sd_notifyf(
+        0,
+        "WATCHDOG=1\nSTATUS=%s, %llu events, %u series, lag %llu.%03llu "
+        "s, %u alerts waiting",
+        in->connected ? "following" : "Redis is away",
+        (unsigned long long)in->events, pipeline_series(run->pipeline)->series,
+        (unsigned long long)(lag / 1000), (unsigned long long)(lag % 1000),
+        outbox_stats(run->outbox)->waiting);
+}
+
+static void each_second(struct run *run)
+{
+    struct tocsin_board board;
+
+    hush_tick(run->hush, clock_now());
+    pipeline_board(run->pipeline, &board);
+    hush_board(run->hush, &board);
+    outbox_board(run->outbox, &board);
+    tell_systemd(run);
+}
+
+/* Nobody else need wait with us. */
+static bool on_wait(void *ctx)
+{
+    each_second(ctx);
+    flush(ctx);
+    return !got_end;
+}
+
 /* --------------------------------------------------------------- beginning */
 
 static int make_pipeline(struct run *run, struct err *err)
 {
-    struct pipeline_sink sink = {run, on_alert};
+    struct pipeline_sink sink = {run, on_alert, on_wait};
 
     run->pipeline = pipeline_create(&run->config, sink, err);
     return run->pipeline == NULL ? -1 : 0;
@@ -324,55 +383,6 @@ static void save_if_due(struct run *run, uint64_t now)
     if (to != NULL && save(run, to, &err) != 0) {
         log_error(ROOM, "%s", err.message);
     }
-}
-
-/* Whoever did not get at Redis may have waited for it for two time-outs and
- * more: the next one who tries has systemd's patience to himself. */
-static void waited(void)
-{
-    sd_notify(0, "WATCHDOG=1");
-}
-
-static void flush(struct run *run)
-{
-    struct err err;
-
-    if (outbox_flush(run->outbox, &err) != 0) {
-        waited();
-        if (!run->outbox_down) {
-            log_warn(ROOM, "alerts wait: %s", err.message);
-        }
-        run->outbox_down = true;
-    } else if (run->outbox_down && outbox_stats(run->outbox)->connected) {
-        log_notice(ROOM, "alerts are written again");
-        run->outbox_down = false;
-    }
-}
-
-static void tell_systemd(struct run *run)
-{
-    const struct intake_stats *in = pipeline_intake(run->pipeline);
-    uint64_t lag = intake_lag(in);
-
-    sd_notifyf(
-        0,
-        "WATCHDOG=1\nSTATUS=%s, %llu events, %u series, lag %llu.%03llu "
-        "s, %u alerts waiting",
-        in->connected ? "following" : "Redis is away",
-        (unsigned long long)in->events, pipeline_series(run->pipeline)->series,
-        (unsigned long long)(lag / 1000), (unsigned long long)(lag % 1000),
-        outbox_stats(run->outbox)->waiting);
-}
-
-static void each_second(struct run *run)
-{
-    struct tocsin_board board;
-
-    hush_tick(run->hush, clock_now());
-    pipeline_board(run->pipeline, &board);
-    hush_board(run->hush, &board);
-    outbox_board(run->outbox, &board);
-    tell_systemd(run);
 }
 
 static void say_differs(void *ctx, const char *path)

@@ -130,8 +130,7 @@ static int swap(struct serving *serving, struct scorer *scorer,
     return 0;
 }
 
-/* A swap that failed: what serves is what a restart loads, and what coming
- * rounds start from. */
+/* What serves is what a restart loads, and what coming rounds start from. */
 static void stay(const struct serving *serving, struct scorer *scorer,
                  struct learner *learner)
 {
@@ -145,6 +144,62 @@ static void stay(const struct serving *serving, struct scorer *scorer,
         log_error(ROOM, "%s serves on, but: %s", model_describe(now)->version,
                   err.message);
     }
+}
+
+void serving_save(const struct serving *serving, struct scorer *scorer,
+                  struct buf *to)
+{
+    const char *version = model_describe(scorer_model(scorer))->version;
+
+    buf_put_u32(to, serving->discard);
+    buf_put_u32(to, (uint32_t)strlen(version));
+    buf_puts(to, version);
+}
+
+/* That very version, of those trained here or of model.path. */
+static struct model *load_named(const struct serving *serving,
+                                const char *version, struct err *err)
+{
+    bool kept = serving->dir != NULL && versions_kept(serving->dir, version);
+    char path[PATH_MAX];
+    struct model *model;
+
+    if (kept && versions_path(serving->dir, version, path, err) != 0) {
+        return NULL;
+    }
+    model = load_from(kept ? path : serving->path, err);
+    if (model != NULL && strcmp(model_describe(model)->version, version) != 0) {
+        model_free(model);
+        model = NULL;
+        err_set(err, ERR_MODEL, "version %s is not kept", version);
+    }
+    return model;
+}
+
+int serving_restore(struct serving *serving, struct scorer *scorer,
+                    struct learner *learner, struct cursor *from,
+                    struct err *err)
+{
+    bool discard = cursor_u32(from) != 0;
+    uint32_t len = cursor_u32(from);
+    const char *name = cursor_bytes(from, len);
+    char version[VERSIONS_NAME];
+    struct model *model;
+
+    if (name == NULL || len >= sizeof(version)) {
+        return err_set(err, ERR_INPUT, "it names no model");
+    }
+    snprintf(version, sizeof(version), "%.*s", (int)len, name);
+    if (strcmp(version, model_describe(scorer_model(scorer))->version) != 0) {
+        model = load_named(serving, version, err);
+        if (model == NULL || scorer_swap(scorer, model, err) != 0) {
+            model_free(model);
+            return -1;
+        }
+        stay(serving, scorer, learner);
+    }
+    serving->discard = discard && learner != NULL;
+    return 0;
 }
 
 static void swap_winner(struct serving *serving, struct scorer *scorer,

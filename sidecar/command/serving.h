@@ -34,6 +34,18 @@ struct model *serving_load(const struct serving *serving, struct err *err);
 int serving_leave(struct serving *serving, struct scorer *scorer,
                   struct tocsin_span from, struct err *err);
 
+/*
+ * Which version serves, for a checkpoint; a winner that waits is none yet. When
+ * it is restored, that version serves if it is still there, even if another was
+ * made current later: the stream will come to that again. learner may be NULL.
+ * -1 and *err: it says nothing, and what serves serves on.
+ */
+void serving_save(const struct serving *serving, struct scorer *scorer,
+                  struct buf *to);
+int serving_restore(struct serving *serving, struct scorer *scorer,
+                    struct learner *learner, struct cursor *from,
+                    struct err *err);
+
 /* At the end of every tick, behind all rooms; learner may be NULL. A model
  * that cannot be swapped in is not served after a restart either. */
 void serving_tick(struct serving *serving, struct scorer *scorer,

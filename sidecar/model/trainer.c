@@ -15,6 +15,8 @@
 #include "trainer.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -51,6 +53,8 @@ struct trainer {
     /* Under the lock. */
     enum trainer_state state;
     bool stop;
+    bool hurry;   /* somebody waits: the share does not count */
+    pid_t thread; /* the worker's id, 0 before it runs */
 
     /* Of the worker while RUNNING, of the main thread when ENDED. */
     uint64_t position;
@@ -90,6 +94,16 @@ static bool trainer_stopping(struct trainer *trainer)
     return stop;
 }
 
+static bool trainer_hurries(struct trainer *trainer)
+{
+    bool hurry;
+
+    pthread_mutex_lock(&trainer->lock);
+    hurry = trainer->stop || trainer->hurry;
+    pthread_mutex_unlock(&trainer->lock);
+    return hurry;
+}
+
 static void trainer_account(struct trainer *trainer)
 {
     uint64_t cpu = clock_thread_cpu(), now = clock_monotonic();
@@ -115,7 +129,7 @@ static bool trainer_pace(void *ctx)
         return true;
     }
     trainer_account(trainer);
-    while (trainer->owed > 0.0 && !trainer_stopping(trainer)) {
+    while (trainer->owed > 0.0 && !trainer_hurries(trainer)) {
         double now =
             trainer->owed < TRAINER_SLICE ? trainer->owed : TRAINER_SLICE;
 
@@ -178,7 +192,18 @@ static void trainer_run(struct trainer *trainer)
     trainer->winner = round_run(&round, &trainer->result);
     trainer_keep(trainer);
     trainer_copy(trainer);
+    malloc_trim(0); /* a round leaves much that is free among what is not */
     trainer_pace(trainer);
+}
+
+/* Of that thread alone, on Linux. A share is kept without it as well, and who
+ * may not take it back (RLIMIT_NICE) waits somewhat longer on a busy machine.
+ */
+static void trainer_nice(pid_t thread, int nice)
+{
+    if (thread != 0 && setpriority(PRIO_PROCESS, (id_t)thread, nice) != 0) {
+        log_debug("model", "training at nice %d: %s", nice, strerror(errno));
+    }
 }
 
 static void *trainer_main(void *ctx)
@@ -186,11 +211,9 @@ static void *trainer_main(void *ctx)
     struct trainer *trainer = ctx;
 
     model_threads(1);
-    /* Of this thread alone, on Linux. A share is kept without it as well. */
-    if (setpriority(PRIO_PROCESS, (id_t)gettid(), TRAINER_NICE) != 0) {
-        log_info("model", "training is not nice: %s", strerror(errno));
-    }
+    trainer_nice(gettid(), TRAINER_NICE);
     pthread_mutex_lock(&trainer->lock);
+    trainer->thread = gettid();
     for (;;) {
         while (!trainer->stop && trainer->state != TRAINER_RUNNING) {
             pthread_cond_wait(&trainer->wake, &trainer->lock);
@@ -202,6 +225,7 @@ static void *trainer_main(void *ctx)
         trainer_run(trainer);
         pthread_mutex_lock(&trainer->lock);
         trainer->state = TRAINER_ENDED;
+        pthread_cond_broadcast(&trainer->wake);
     }
     pthread_mutex_unlock(&trainer->lock);
     return NULL;
@@ -237,6 +261,7 @@ struct trainer *trainer_create(const struct trainer_options *options,
                                const struct model *champion, struct err *err)
 {
     const struct model_shape *shape = model_describe(champion);
+    pthread_condattr_t monotonic;
     struct trainer *trainer;
 
     if (trainer_check(options, err) != 0) {
@@ -249,7 +274,10 @@ struct trainer *trainer_create(const struct trainer_options *options,
     }
     trainer->options = *options;
     pthread_mutex_init(&trainer->lock, NULL);
-    pthread_cond_init(&trainer->wake, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&trainer->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     trainer->windows = windows_create(shape, options->columns, options->ticks,
                                       options->capacity);
     trainer->inbox =
@@ -302,7 +330,7 @@ static void trainer_set_state(struct trainer *trainer, enum trainer_state state)
 {
     pthread_mutex_lock(&trainer->lock);
     trainer->state = state;
-    pthread_cond_signal(&trainer->wake);
+    pthread_cond_broadcast(&trainer->wake);
     pthread_mutex_unlock(&trainer->lock);
 }
 
@@ -321,20 +349,28 @@ void trainer_window(struct trainer *trainer, const float *x, const float *past,
     }
 }
 
-bool trainer_round(struct trainer *trainer, uint64_t position)
+static bool trainer_begin(struct trainer *trainer, uint64_t position)
 {
     if (trainer_state(trainer) != TRAINER_IDLE ||
         windows_held(trainer->windows) < 2 * trainer->options.batch) {
         return false;
     }
     trainer->position = position;
-    trainer->stats.rounds++;
     if (trainer->options.thread) {
         trainer_set_state(trainer, TRAINER_RUNNING);
     } else {
         trainer_run(trainer);
         trainer_set_state(trainer, TRAINER_ENDED);
     }
+    return true;
+}
+
+bool trainer_round(struct trainer *trainer, uint64_t position)
+{
+    if (!trainer_begin(trainer, position)) {
+        return false;
+    }
+    trainer->stats.rounds++;
     return true;
 }
 
@@ -365,6 +401,32 @@ bool trainer_idle(struct trainer *trainer)
     return trainer_state(trainer) == TRAINER_IDLE;
 }
 
+bool trainer_wait(struct trainer *trainer, uint64_t us)
+{
+    struct timespec until;
+    bool running;
+    int rc = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(us / CLOCK_SECOND);
+    until.tv_nsec += (long)(us % CLOCK_SECOND) * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&trainer->lock);
+    trainer->hurry = true;
+    trainer_nice(trainer->thread, 0);
+    while (trainer->state == TRAINER_RUNNING && rc == 0) {
+        rc = pthread_cond_timedwait(&trainer->wake, &trainer->lock, &until);
+    }
+    trainer->hurry = false;
+    trainer_nice(trainer->thread, TRAINER_NICE);
+    running = trainer->state == TRAINER_RUNNING;
+    pthread_mutex_unlock(&trainer->lock);
+    return !running;
+}
+
 int trainer_champion(struct trainer *trainer, const struct model *champion,
                      struct err *err)
 {
@@ -391,4 +453,48 @@ const struct trainer_stats *trainer_stats(const struct trainer *trainer)
         self->stats.held = windows_held(trainer->windows);
     }
     return &trainer->stats;
+}
+
+/* A round that runs reads the windows, as this does; nobody writes them. */
+void trainer_save(const struct trainer *trainer, struct buf *to)
+{
+    bool begun = trainer_state((struct trainer *)trainer) != TRAINER_IDLE;
+
+    buf_put_u32(to, begun);
+    buf_put_u64(to, begun ? trainer->position : 0);
+    buf_put_u64(to, trainer->stats.taken);
+    buf_put_u64(to, trainer->stats.refused);
+    buf_put_u64(to, trainer->stats.dropped);
+    buf_put_u64(to, trainer->stats.rounds);
+    buf_put_u64(to, trainer->stats.won);
+    windows_save(trainer->windows, to);
+    windows_save(trainer->inbox, to);
+}
+
+int trainer_restore(struct trainer *trainer, struct cursor *from,
+                    struct err *err)
+{
+    bool begun = cursor_u32(from) != 0;
+    uint64_t position = cursor_u64(from);
+    struct trainer_stats stats = {0};
+
+    stats.taken = cursor_u64(from);
+    stats.refused = cursor_u64(from);
+    stats.dropped = cursor_u64(from);
+    stats.rounds = cursor_u64(from);
+    stats.won = cursor_u64(from);
+    if (windows_restore(trainer->windows, from, err) != 0 ||
+        windows_restore(trainer->inbox, from, err) != 0) {
+        windows_clear(trainer->windows);
+        windows_clear(trainer->inbox);
+        return -1;
+    }
+    trainer->stats = stats;
+    if (begun && !trainer_begin(trainer, position)) {
+        log_warn("model",
+                 "the round of %" PRIu64 " is not begun again: too "
+                 "few windows were kept",
+                 position);
+    }
+    return 0;
 }

@@ -6,15 +6,18 @@
  *
  * A round reads the windows that were there when it began: those that come
  * while it runs wait in an inbox. So the outcome depends on the windows, the
- * seed and the positions of rounds alone, never on timing.
+ * seed and the positions of rounds alone, never on timing; and when it is taken
+ * is the caller's choice.
  *
- * Used by one thread, the main one; none of its calls waits for the round.
+ * Used by one thread, the main one; none of its calls waits for the round but
+ * trainer_wait() and trainer_destroy().
  */
 #ifndef TOCSIN_TRAINER_H
 #define TOCSIN_TRAINER_H
 
 #include <stdbool.h>
 
+#include "../base/buf.h"
 #include "model.h"
 
 struct trainer_options {
@@ -93,10 +96,23 @@ bool trainer_take(struct trainer *trainer, struct trainer_result *result,
 /* No round runs, and none waits to be taken. */
 bool trainer_idle(struct trainer *trainer);
 
+/* Waits for the end of the round that runs, us at most, and lets it have all of
+ * a core for that, and its own priority. True if none runs now. */
+bool trainer_wait(struct trainer *trainer, uint64_t us);
+
 /* After a roll-back: coming rounds start from this one. */
 int trainer_champion(struct trainer *trainer, const struct model *champion,
                      struct err *err);
 
 const struct trainer_stats *trainer_stats(const struct trainer *trainer);
+
+/*
+ * The windows, and which round was begun and not taken: that one is begun again
+ * when they are restored, into a trainer of the same options and champion that
+ * has done nothing yet. What does not fit is refused, and it has no windows.
+ */
+void trainer_save(const struct trainer *trainer, struct buf *to);
+int trainer_restore(struct trainer *trainer, struct cursor *from,
+                    struct err *err);
 
 #endif

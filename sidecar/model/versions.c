@@ -21,6 +21,7 @@
 
 #define VERSIONS_HISTORY_MAX (4u << 20)
 #define VERSIONS_HISTORY_LONG (1 << 20)
+#define VERSIONS_AGAIN 64u /* lines that a round may be among already */
 
 static const char *const verdict_names[] = {
     [TRAINER_WON] = "won",
@@ -130,6 +131,13 @@ static const char *versions_text(const json_t *line, const char *key)
     return text != NULL ? text : "";
 }
 
+static uint64_t versions_count(const json_t *line, const char *key)
+{
+    json_int_t count = json_integer_value(json_object_get(line, key));
+
+    return count > 0 ? (uint64_t)count : 0;
+}
+
 /* The files of winners beyond the newest VERSIONS_MAX are removed. */
 struct winners {
     char names[VERSIONS_MAX][VERSIONS_NAME];
@@ -235,9 +243,38 @@ static int versions_append(const char *dir, json_t *object, struct err *err)
     return rc;
 }
 
+/* A round that a checkpoint brought back is made again, and tells the same. */
+struct versions_again {
+    const struct trainer_result *result;
+    bool found;
+};
+
+static void versions_compare(void *ctx, const json_t *line)
+{
+    struct versions_again *again = ctx;
+    const struct trainer_result *result = again->result;
+
+    if (versions_count(line, "position") == result->position &&
+        strcmp(versions_text(line, "version"), result->version) == 0 &&
+        strcmp(versions_text(line, "parent"), result->parent) == 0 &&
+        strcmp(versions_text(line, "verdict"),
+               verdict_names[result->verdict]) == 0) {
+        again->found = true;
+    }
+}
+
 int versions_record(const char *dir, const struct trainer_result *result,
                     struct err *err)
 {
+    struct versions_again again = {result, false};
+
+    if (versions_read_newest(dir, VERSIONS_AGAIN, versions_compare, &again,
+                             err) != 0) {
+        return -1;
+    }
+    if (again.found) {
+        return 0;
+    }
     return versions_append(
         dir,
         json_pack("{ss ss ss ss sI si si sf sf sf sf}", "verdict",
@@ -348,13 +385,6 @@ int versions_note(const char *dir, const char *verdict, const char *version,
 static struct tocsin_span versions_span(const json_t *line, const char *key)
 {
     return tocsin_span_str(versions_text(line, key));
-}
-
-static uint64_t versions_count(const json_t *line, const char *key)
-{
-    json_int_t count = json_integer_value(json_object_get(line, key));
-
-    return count > 0 ? (uint64_t)count : 0;
 }
 
 static double versions_number(const json_t *line, const char *key)

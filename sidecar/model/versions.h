@@ -25,7 +25,7 @@ int versions_prepare(const char *dir, struct err *err);
 int versions_store(const char *dir, struct model *model, const char *version,
                    struct err *err);
 
-/* Appends a round to the history. */
+/* Appends a round to the history, unless it is one of the newest in it. */
 int versions_record(const char *dir, const struct trainer_result *result,
                     struct err *err);
 

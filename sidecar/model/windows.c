@@ -170,6 +170,79 @@ unsigned windows_held(const struct windows *windows)
     return windows->held.count;
 }
 
+/* Where in the ring a window stands decides when it is drawn. */
+static void ring_save(const struct ring *ring, size_t size, struct buf *to)
+{
+    buf_put_u32(to, ring->count);
+    buf_put_u32(to, ring->next);
+    buf_put_f32s(to, ring->data, ring->count * size);
+}
+
+/* The bytes of a ring, if they are those of one like this; NULL if not. */
+static const char *ring_find(const struct ring *ring, size_t size,
+                             struct cursor *from, unsigned *count,
+                             unsigned *next)
+{
+    *count = cursor_u32(from);
+    *next = cursor_u32(from);
+    if (from->failed || *count > ring->room || *next >= ring->room) {
+        return NULL;
+    }
+    return cursor_bytes(from, *count * size * sizeof(float));
+}
+
+static void ring_restore(struct ring *ring, size_t size, const char *bytes,
+                         unsigned count, unsigned next)
+{
+    struct cursor from = {bytes, count * size * sizeof(float), false};
+
+    cursor_f32s(&from, ring->data, count * size);
+    ring->count = count;
+    ring->next = next;
+}
+
+void windows_clear(struct windows *windows)
+{
+    windows->train.count = windows->train.next = 0;
+    windows->held.count = windows->held.next = 0;
+    windows->added = 0;
+}
+
+void windows_save(const struct windows *windows, struct buf *to)
+{
+    buf_put_u64(to, windows->size);
+    buf_put_u64(to, windows->added);
+    ring_save(&windows->train, windows->size, to);
+    ring_save(&windows->held, windows->size, to);
+}
+
+int windows_restore(struct windows *windows, struct cursor *from,
+                    struct err *err)
+{
+    struct ring *rings[] = {&windows->train, &windows->held};
+    uint64_t size = cursor_u64(from), added = cursor_u64(from);
+    unsigned count[2], next[2], k;
+    const char *bytes[2];
+
+    if (size != windows->size) {
+        return err_set(err, ERR_INPUT, "windows of %llu numbers, expected %zu",
+                       (unsigned long long)size, windows->size);
+    }
+    for (k = 0; k < 2; k++) {
+        bytes[k] = ring_find(rings[k], size, from, &count[k], &next[k]);
+        if (bytes[k] == NULL) {
+            return err_set(err, ERR_INPUT,
+                           "%u windows from the %u. on, expected at most %u",
+                           count[k], next[k], rings[k]->room);
+        }
+    }
+    for (k = 0; k < 2; k++) {
+        ring_restore(rings[k], size, bytes[k], count[k], next[k]);
+    }
+    windows->added = added;
+    return 0;
+}
+
 void windows_batch(struct windows *windows, bool held, const unsigned *which,
                    unsigned count, struct model_windows *batch)
 {

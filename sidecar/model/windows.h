@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "../base/buf.h"
+#include "../base/err.h"
 #include "model.h"
 
 struct windows;
@@ -29,5 +31,13 @@ unsigned windows_held(const struct windows *windows);  /* held back */
  * memory is the windows' own until the next call. */
 void windows_batch(struct windows *windows, bool held, const unsigned *which,
                    unsigned count, struct model_windows *batch);
+
+void windows_clear(struct windows *windows); /* as when it was created */
+
+/* For checkpoints, to the bit; may be called while windows_batch() is, in
+ * another thread. What was saved of others is refused, and nothing changes. */
+void windows_save(const struct windows *windows, struct buf *to);
+int windows_restore(struct windows *windows, struct cursor *from,
+                    struct err *err);
 
 #endif

@@ -54,10 +54,10 @@ class Learner:
     def rounds(self, verdict):
         return [r for r in self.status()["rounds"] if r["verdict"] == verdict]
 
-    def until(self, done, what):
+    def until(self, done, what, ticks=5):
         """Let time pass, in the stream and for the trainer, until it is."""
         def step():
-            self.traffic.run(5)
+            self.traffic.run(ticks)
             self.caught_up()
             return done()
 
@@ -96,8 +96,11 @@ def test_a_better_model_serves_and_is_rolled_back(redis, start_sidecar,
     town.run(400)
     town.until(lambda: town.log.count(BEGINS) > town.log.count(ENDS),
                "a round that runs")
+    town.sidecar.wait_board()  # that tells what serves now
     with town.start("model", "rollback", "--comment", "too quiet") as back:
-        town.until(lambda: back.poll() is not None, "the way back")
+        wait_until(lambda: town.sidecar.redis.entries("tocsin:commands"), 60,
+                   "the command")
+        town.until(lambda: back.poll() is not None, "the way back", ticks=1)
         out, err = back.communicate()
     assert back.returncode == 0, err
     before, left = re.fullmatch(r"(\S+) serves, (\S+) did\n", out).groups()

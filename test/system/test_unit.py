@@ -75,8 +75,12 @@ def test_sidecar_works_confined(redis, directory, running):
     wait_until(learned, 120, "a round of training")
     for peer in town.peers["find"]:
         peer.errors = 0.5
-    town.follow(lambda: [a for a in sidecar.alerts()
-                         if a["state"] == "firing"], 60)
+
+    def alerted():
+        town.run(1)
+        return [a for a in sidecar.alerts() if a["state"] == "firing"]
+
+    wait_until(alerted, 60, "an alert", interval=0.05)
     sidecar.stop()
     sidecar.start()
     assert sidecar.run("status").returncode == 0

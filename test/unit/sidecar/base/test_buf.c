@@ -80,6 +80,8 @@ END_TEST
 
 START_TEST(numbers_come_back)
 {
+    static const float some[] = {1.5f, -2.0f};
+    float back[1];
     struct cursor cursor;
     struct buf buf;
 
@@ -88,6 +90,7 @@ START_TEST(numbers_come_back)
     buf_put_u64(&buf, UINT64_MAX - 1);
     buf_put_f32(&buf, -0.1f);
     buf_put_f64(&buf, (double)NAN);
+    buf_put_f32s(&buf, some, 2);
     buf_put(&buf, "tail", 4);
     ck_assert_int_eq(buf.data[0], 4); /* little-endian on every machine */
 
@@ -96,6 +99,9 @@ START_TEST(numbers_come_back)
     ck_assert(cursor_u64(&cursor) == UINT64_MAX - 1);
     ck_assert(cursor_f32(&cursor) == -0.1f);
     ck_assert(isnan(cursor_f64(&cursor)));
+    ck_assert(cursor_f32(&cursor) == 1.5f);
+    cursor_f32s(&cursor, back, 1);
+    ck_assert(back[0] == -2.0f);
     ck_assert_mem_eq(cursor_bytes(&cursor, 4), "tail", 4);
     ck_assert_uint_eq(cursor.len, 0);
     ck_assert(!cursor.failed);

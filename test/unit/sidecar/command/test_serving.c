@@ -160,6 +160,44 @@ START_TEST(test_a_winner_that_cannot_serve)
 }
 END_TEST
 
+/* What a checkpoint says served then serves again, though a restart would load
+ * what won after it. */
+START_TEST(test_what_served_then_serves_again)
+{
+    struct cursor from;
+    struct buf saved;
+
+    keep("toy", "toy-1+1", "toy-1");
+    serve();
+    buf_init(&saved, 4096);
+    serving_save(&serving, scorer, &saved);
+    scorer_destroy(scorer);
+    keep("toy", "toy-1+2", "toy-1+1");
+    serve();
+    ck_assert_str_eq(served(), "toy-1+2");
+    from = (struct cursor){saved.data, saved.len, false};
+    ck_assert_int_eq(serving_restore(&serving, scorer, NULL, &from, &err), 0);
+    ck_assert_uint_eq(from.len, 0);
+    ck_assert_str_eq(served(), "toy-1+1");
+    ck_assert_str_eq(current(), "toy-1+1");
+
+    /* It is not there any more; then there is nothing to go back to. */
+    ck_assert_int_eq(versions_use(dir, "toy-1+2", &err), 0);
+    ck_assert_int_eq(versions_path(dir, "toy-1+1", path, &err), 0);
+    ck_assert_int_eq(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s", fixture("toy"));
+    scorer_destroy(scorer);
+    serve();
+    from = (struct cursor){saved.data, saved.len, false};
+    ck_assert_int_eq(serving_restore(&serving, scorer, NULL, &from, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "toy-1+1 is not kept"));
+    ck_assert_str_eq(served(), "toy-1+2");
+    from = (struct cursor){saved.data, 7, false};
+    ck_assert_int_eq(serving_restore(&serving, scorer, NULL, &from, &err), -1);
+    buf_release(&saved);
+}
+END_TEST
+
 /* Where nothing is trained there is the default model alone. */
 START_TEST(test_without_a_directory)
 {
@@ -194,6 +232,7 @@ int main(void)
     tcase_add_test(tcase, test_a_way_back_that_is_barred);
     tcase_add_test(tcase, test_the_way_back_goes_past_what_is_damaged);
     tcase_add_test(tcase, test_a_winner_that_cannot_serve);
+    tcase_add_test(tcase, test_what_served_then_serves_again);
     tcase_add_test(tcase, test_without_a_directory);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

@@ -212,6 +212,107 @@ START_TEST(test_timing_changes_nothing)
 }
 END_TEST
 
+/* A round that runs when all is saved is begun again, and so are those after
+ * it the same, with the windows that came meanwhile. */
+START_TEST(test_a_restored_one_goes_on)
+{
+    struct trainer_options options;
+    struct trainer_result result[2];
+    struct trainer *trainer[2];
+    struct model *winner;
+    struct cursor from;
+    struct buf saved;
+
+    options_init(&options);
+    options.thread = true;
+    trainer[0] = start(&options, "toy");
+    feed(trainer[0], 70, 5);
+    ck_assert(trainer_round(trainer[0], 9));
+    feed(trainer[0], 7, 4);
+    buf_init(&saved, 1 << 20);
+    trainer_save(trainer[0], &saved);
+    from = (struct cursor){saved.data, saved.len, false};
+    trainer[1] = start(&options, "toy");
+    ck_assert_int_eq(trainer_restore(trainer[1], &from, &err), 0);
+    ck_assert_uint_eq(from.len, 0);
+    ck_assert(!trainer_idle(trainer[1]));
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            winner = take(trainer[i], &result[i]);
+            ck_assert_ptr_nonnull(winner);
+            model_free(winner);
+            feed(trainer[i], 9, 5);
+            ck_assert_int_eq(trainer_round(trainer[i], 11 + round), true);
+        }
+        ck_assert_str_eq(result[1].version, result[0].version);
+        ck_assert_double_eq(result[1].before, result[0].before);
+        ck_assert_double_eq(result[1].after, result[0].after);
+        ck_assert_uint_eq(result[1].windows, result[0].windows);
+    }
+    ck_assert_uint_eq(trainer_stats(trainer[1])->taken,
+                      trainer_stats(trainer[0])->taken);
+    trainer_destroy(trainer[0]);
+    trainer_destroy(trainer[1]);
+    buf_release(&saved);
+}
+END_TEST
+
+/* Windows of another length, a ring that claims more than there can be, and a
+ * file that ends too early: nothing is taken of any. */
+START_TEST(test_what_does_not_fit_is_not_restored)
+{
+    struct trainer_options options;
+    struct trainer *trainer;
+    struct cursor from;
+    struct buf saved;
+
+    options_init(&options);
+    if (_i == 0) {
+        options.ticks = TICKS / 2;
+    }
+    trainer = start(&options, "toy");
+    feed(trainer, 40, 5);
+    buf_init(&saved, 1 << 20);
+    trainer_save(trainer, &saved);
+    trainer_destroy(trainer);
+    options.ticks = TICKS;
+    trainer = start(&options, "toy");
+    if (_i == 1) {
+        memset(saved.data + 4 + 6 * 8 + 2 * 8, 49, 1); /* room for 48 */
+    }
+    from = (struct cursor){saved.data, saved.len - (_i == 2), false};
+    ck_assert_int_eq(trainer_restore(trainer, &from, &err), -1);
+    ck_assert_int_eq(err.code, ERR_INPUT);
+    ck_assert_uint_eq(trainer_stats(trainer)->windows, 0);
+    ck_assert_uint_eq(trainer_stats(trainer)->taken, 0);
+    trainer_destroy(trainer);
+    buf_release(&saved);
+}
+END_TEST
+
+/* Who waits for a round does not wait for its share: a millionth would take
+ * longer than a test may. */
+START_TEST(test_who_waits_is_served)
+{
+    struct trainer_options options;
+    struct trainer_result result;
+    struct trainer *trainer;
+
+    options_init(&options);
+    options.thread = true;
+    options.share = 1e-6;
+    trainer = start(&options, "toy");
+    feed(trainer, 40, 5);
+    ck_assert(trainer_wait(trainer, 0)); /* none runs */
+    ck_assert(trainer_round(trainer, 1));
+    ck_assert(!trainer_wait(trainer, 1));
+    while (!trainer_wait(trainer, 1000000)) {
+    }
+    model_free(take(trainer, &result));
+    trainer_destroy(trainer);
+}
+END_TEST
+
 START_TEST(test_destroy_ends_a_round)
 {
     struct trainer_options options;
@@ -380,6 +481,33 @@ START_TEST(test_versions_refuse_paths)
 }
 END_TEST
 
+/* A round that is made again is told once. */
+START_TEST(test_versions_tell_a_round_once)
+{
+    char dir[] = "/tmp/tocsin-versions-XXXXXX", path[PATH_MAX];
+    struct trainer_result result = {.verdict = TRAINER_LOST,
+                                    .version = "toy-1+9",
+                                    .parent = "toy-1",
+                                    .position = 9};
+    struct stat once, twice;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(versions_prepare(dir, &err), 0);
+    snprintf(path, sizeof(path), "%s/models/history", dir);
+    ck_assert_int_eq(versions_record(dir, &result, &err), 0);
+    ck_assert_int_eq(stat(path, &once), 0);
+    ck_assert_int_eq(versions_record(dir, &result, &err), 0);
+    ck_assert_int_eq(stat(path, &twice), 0);
+    ck_assert_int_eq(twice.st_size, once.st_size);
+    snprintf(result.parent, sizeof(result.parent), "toy-1+5");
+    ck_assert_int_eq(versions_record(dir, &result, &err), 0);
+    ck_assert_int_eq(stat(path, &twice), 0);
+    ck_assert_int_gt(twice.st_size, once.st_size);
+    snprintf(path, sizeof(path), "rm -r %s", dir);
+    ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
 /* Only the newest winners keep their files. */
 START_TEST(test_versions_are_forgotten)
 {
@@ -424,10 +552,14 @@ int main(void)
     tcase_add_loop_test(tcase, test_broken_challengers_never_serve, 0, 2);
     tcase_add_test(tcase, test_windows_in_alarm_are_left_out);
     tcase_add_test(tcase, test_timing_changes_nothing);
+    tcase_add_test(tcase, test_a_restored_one_goes_on);
+    tcase_add_loop_test(tcase, test_what_does_not_fit_is_not_restored, 0, 3);
+    tcase_add_test(tcase, test_who_waits_is_served);
     tcase_add_test(tcase, test_destroy_ends_a_round);
     tcase_add_test(tcase, test_options_are_checked);
     tcase_add_test(tcase, test_versions);
     tcase_add_test(tcase, test_versions_history_is_bounded);
+    tcase_add_test(tcase, test_versions_tell_a_round_once);
     tcase_add_test(tcase, test_versions_refuse_paths);
     tcase_add_test(tcase, test_versions_are_forgotten);
     suite_add_tcase(suite, tcase);
