@@ -120,16 +120,16 @@ def judge_events(table, stage, now, sources, total, wrong):
     tail = 0
     if stage.retired:
         missing = gone["last"] - gone["distinct"] - gone["lost"]
-        # the last ones of a source may be gone, and then nobody knows them
-        # but who dropped them
+        # the last ones of a source may be gone, as when Redis is full at its
+        # end, and then nobody knows them but who dropped them
         tail = before + told - missing
         table.row(f"{len(stage.retired)} upgraded masters: emitted",
                   f"{gone['last'] + tail:,}")
         table.row("missing of them", f"{missing + tail:,}",
                   f"counted, told: {before + told:,}", tail >= 0)
-        if not told:
-            table.row("dropped behind the last that came", f"{tail:,}", "0",
-                      tail == 0)
+        known = sum(counters["emitted"] for counters in stage.retired)
+        table.row("emitted before they were left", f"{known:,}",
+                  "no more than that", known <= gone["last"] + tail)
     requests = sum(account["request"]["last"] for account in sources.values())
     answered = total["ok"] + total["bad"]
     table.row("requests, as nginx and clients say",
