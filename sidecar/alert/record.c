@@ -14,6 +14,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../detect/score.h"
 #include "shared/event_codec.h"
 #include "text.h"
 
@@ -239,7 +240,8 @@ int record_restore(struct record *record, struct cursor *from)
     record->flaps = cursor_u32(from);
     record->seen = cursor_u32(from);
     if (from->failed || state > RECORD_FIRING || severity > SEVERITY_CRITICAL ||
-        scope > SCOPE_COLUMN || feature > FEATURE_COUNT) {
+        scope > SCOPE_COLUMN || feature > FEATURE_COUNT ||
+        !(record->score >= 0 && record->score <= SCORE_MAX)) {
         return -1;
     }
     record->state = (enum record_state)state;

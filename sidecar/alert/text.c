@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../detect/score.h"
 #include "shared/event_codec.h"
 #include "shared/names.h"
 
@@ -276,9 +277,9 @@ static void put_reach(struct buf *to, const struct text_facts *facts)
 
 static void put_certainty(struct buf *to, double score)
 {
-    unsigned decades = (unsigned)(score / 12.5);
+    unsigned decades = (unsigned)(score / SCORE_DECADE);
 
-    if (score >= 100) {
+    if (score >= SCORE_MAX) {
         buf_puts(to, " Noise alone does this less than once in a hundred "
                      "million ticks");
     } else {

@@ -9,12 +9,13 @@
 #include <math.h>
 
 #define SCORE_DECADE 12.5
+#define SCORE_MAX 100
 
 static inline float score_of_rate(double rate)
 {
-    double score = rate > 0 ? -SCORE_DECADE * log10(rate) : 100;
+    double score = rate > 0 ? -SCORE_DECADE * log10(rate) : SCORE_MAX;
 
-    return (float)fmin(fmax(score, 0), 100);
+    return (float)fmin(fmax(score, 0), SCORE_MAX);
 }
 
 #endif

@@ -86,23 +86,29 @@ static void check_alert_json(const struct tocsin_alert *alert)
 
 /* Rows: those that can be read can be written and read again. TEXT cells are
  * encoded from plain text, but stay encoded when they are read: so what was
- * read is written as it is. */
+ * read is written as it is. Bytes that should have been encoded are now, and a
+ * cell of them may have become too long. */
 static void check_rows(struct tocsin_span rest)
 {
     struct tocsin_board_row row;
     struct tocsin_round_row round;
     struct tocsin_span again = rest;
+    const char *start = rest.data;
     int rc;
 
     while ((rc = tocsin_board_row_next(&rest, &row)) != 0) {
         struct tocsin_out out = {first, ROOM, 0};
         struct tocsin_span written;
+        size_t read = (size_t)(rest.data - start);
 
+        start = rest.data;
         tocsin_board_row_encode(&out, &row);
         MUST(tocsin_out_fits(&out));
         written = tocsin_span_of(first, out.need);
-        MUST(rc < 0 || tocsin_board_row_next(&written, &row) == 1);
-        MUST(rc < 0 || written.len == 0);
+        if (rc > 0 && written.len <= read) {
+            MUST(tocsin_board_row_next(&written, &row) == 1);
+            MUST(written.len == 0);
+        }
     }
     while (tocsin_round_row_next(&again, &round) != 0) {
     }
