@@ -111,7 +111,9 @@ def judge(stage, options, began, faults, watch, listener):
     trouble = stage.stop()
     record(stage.dir / "record.json", stage, faults, watch, listener)
     total = judge_requests(table, stage.load.lines, faults, options.rate)
-    judge_events(table, stage, now, sources, total, faults, watch.wrong)
+    judge_events(table, stage, now, sources, total, faults)
+    table.row("counters that did not add up", f"{len(watch.wrong)}", "0",
+              not watch.wrong, watch.wrong)
     judge_logs(table, stage, faults)
     judge_alerts(table, listener.alerts, stage.load.lines, faults)
     judge_memory(table, watch.samples, began, options.seconds)

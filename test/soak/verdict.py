@@ -91,7 +91,7 @@ def masters_of(sources):
     return [found[born] for born in sorted(found)]
 
 
-def judge_events(table, stage, now, sources, total, faults, wrong):
+def judge_events(table, stage, now, sources, total, faults):
     """emitted = distinct + lost by Redis + dropped + buffered."""
     *masters, mine = masters_of(sources)
     dropped = {reason: now[reason]
@@ -139,8 +139,6 @@ def judge_events(table, stage, now, sources, total, faults, wrong):
                                    (now, *stage.retired))
     table.row("requests, as nginx and clients say", f"{logged:,} {answered:,}",
               f"all but one a kill: {killed}", logged >= answered - killed)
-    table.row("counters that did not add up", f"{len(wrong)}", "0",
-              not wrong, wrong)
 
 
 # ---------------------------------------------------------------------- logs
