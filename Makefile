@@ -334,7 +334,7 @@ $(BUILD)/libcausal.so: sidecar/model/causal.c sidecar/model/causal.h
 	$(SAY) "  LIB  $@"
 	$(Q)$(CC) -std=c11 $(CAUSAL_CFLAGS) -fPIC -shared -o $@ $< -lm
 
-model:                      ## train a model like the shipped one
+model:                      ## train the shipped model anew
 	@$(LINT)/need.sh $(PACKAGES_BUILD) $(PACKAGES_MODEL)
 	@$(SUBMAKE) $(BUILD)/libcausal.so
 	$(PYTHON) sidecar/model/export.py conf/default.pt --native $(BUILD)/libcausal.so
