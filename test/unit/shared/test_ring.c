@@ -452,9 +452,9 @@ START_TEST(random_operations)
 END_TEST
 
 /*
- * Does what a worker does, for ever; `from` is the last number given. It asserts
- * nothing: each of Check's asserts writes to the pipe that the parent writes to,
- * and a kill amid one would spoil that.
+ * Does what a worker does, for ever; `from` is the last number given. It
+ * asserts nothing: each of Check's asserts writes to the pipe that the parent
+ * writes to, and a kill amid one would spoil that.
  */
 static void work(uint64_t from)
 {
