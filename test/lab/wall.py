@@ -56,8 +56,9 @@ def missing(shown, seen):
     if shown is None:
         yield "the alert itself"
         return
-    if shown["summary"] != seen.summary:
-        yield f"the summary {seen.summary!r}; it says {shown['summary']!r}"
+    summary = seen.alert["annotations"]["summary"]  # of now: it may change
+    if shown["summary"] != summary:
+        yield f"the summary {summary!r}; it says {shown['summary']!r}"
     cloud = seen.labels.get("cloud_provider")
     region = seen.labels.get("cloud_region")
     for place in (PROVIDERS.get(cloud, cloud), region):
@@ -72,8 +73,9 @@ def missing(shown, seen):
         yield f"room for what begins with {text!r}"
     if shown["trends"] == 0:
         yield "the trends of series"
-    if shown["overall"] != seen.severity:
-        yield f"the state {seen.severity}; it is {shown['overall']}"
+    severity = seen.alert["labels"]["severity"]
+    if shown["overall"] != severity:
+        yield f"the state {severity}; it is {shown['overall']}"
     if shown["bottom"] > HEIGHT or shown["right"] > WIDTH:
         yield f"room: the alert ends at {shown['bottom']:.0f} of {HEIGHT}, " \
               f"the page at {shown['right']} of {WIDTH}"

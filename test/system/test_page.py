@@ -109,6 +109,28 @@ def test_quiet_and_watching(redis, watch, pretend, look):
     page.wait_text("#link", "live")
 
 
+def test_wide_figures_leave_a_card_its_edge(redis, watch, pretend, look,
+                                            chromium):
+    wide = {"score": 100, "rate": 167, "errors": 0.00599, "latency_p95": 0.105}
+    pretend(redis, rollups="".join(
+        boards.row(labels=boards.pairs(cloud_provider=cloud, **region), **wide)
+        for cloud in ("alibaba_cloud", "aws", "azure", "gcp")
+        for region in ({}, {"cloud_region": "ap-southeast-1"},
+                       {"cloud_region": "a-region-with-a-long-name"})))
+    nginx = watch(redis)
+    chromium.set_window_size(1920, 1080)
+    page = look(nginx)
+    page.wait_text("#places", "Alibaba Cloud", "0.599 %", "105 ms")
+    cut, names = page.script("""
+        const wider = (css) => [...document.querySelectorAll(css)]
+            .filter((n) => n.scrollWidth > n.clientWidth)
+            .map((n) => n.textContent);
+        return [wider('.place-card'), wider('.place-card td:first-child')];
+    """)
+    assert cut == [], "figures are shown whole"
+    assert set(names) == {"a-region-with-a-long-name"}, "names give way"
+
+
 NOBODY = """location ~ ^/_alerts/(stream|api/) {
         proxy_pass http://127.0.0.1:@nobody@;
     }

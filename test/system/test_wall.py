@@ -76,7 +76,8 @@ def test_no_alert_at_all(tmp):
 
 
 def test_all_that_can_be_missing():
-    alert = {"tocsin": {"id": "a-1"}}
+    alert = {"annotations": {"summary": "slow"},
+             "labels": {"severity": "critical"}}
     seen = Seen(0, PLACE, "latency_p95", "critical", "slow", 99, alert)
     assert list(wall.missing(None, seen)) == ["the alert itself"]
     found = list(wall.missing({
