@@ -21,7 +21,7 @@
 
 struct progress {
     const struct round *round;
-    struct model *challenger;
+    struct model *champion, *challenger; /* copies */
     struct trainer_result *result;
     uint64_t random;
 };
@@ -95,10 +95,9 @@ static int round_pair(struct progress *progress,
                       const struct model_windows *windows, uint64_t seed,
                       double *before, double *after)
 {
-    struct model *champion = (struct model *)progress->round->champion;
     struct err err;
 
-    if (model_loss(champion, windows, seed, before, &err) != 0 ||
+    if (model_loss(progress->champion, windows, seed, before, &err) != 0 ||
         model_loss(progress->challenger, windows, seed, after, &err) != 0) {
         return round_failed(progress->result, TRAINER_FAILED, err.message);
     }
@@ -183,6 +182,11 @@ static void round_name(const struct round *round, struct trainer_result *result)
              base < 40 ? base : 40, parent, round->position);
 }
 
+/*
+ * Models that were trained or had their losses computed keep what torch made
+ * for that: compiled plans, gradients, moments. So copies are, and go with the
+ * round; the champion and who comes after it never did such work.
+ */
 struct model *round_run(const struct round *round,
                         struct trainer_result *result)
 {
@@ -191,28 +195,29 @@ struct model *round_run(const struct round *round,
         .result = result,
         .random = round->options->seed ^ (round->position * 2654435761u),
     };
+    struct model *winner = NULL;
     struct err err;
 
     *result = (struct trainer_result){.position = round->position};
     round_name(round, result);
     result->held = windows_held(round->windows);
     result->windows = windows_count(round->windows) - result->held;
-    progress.challenger = model_copy(round->champion, &err);
+    progress.champion = model_copy(round->champion, &err);
+    progress.challenger =
+        progress.champion != NULL ? model_copy(round->champion, &err) : NULL;
     if (progress.challenger == NULL) {
         round_failed(result, TRAINER_FAILED, err.message);
-        return NULL;
-    }
-    if (round_train(&progress) == 0 && round_compare(&progress) == 0) {
+    } else if (round_train(&progress) == 0 && round_compare(&progress) == 0) {
         round_judge(round, result);
     }
-    if (result->verdict == TRAINER_WON) {
-        if (model_rename(progress.challenger, result->version, &err) == 0) {
-            return progress.challenger;
-        }
+    if (result->verdict == TRAINER_WON &&
+        (model_rename(progress.challenger, result->version, &err) != 0 ||
+         (winner = model_copy(progress.challenger, &err)) == NULL)) {
         round_failed(result, TRAINER_FAILED, err.message);
     }
+    model_free(progress.champion);
     model_free(progress.challenger);
-    return NULL;
+    return winner;
 }
 
 /* One tick of a window, outputs in one piece of memory. */

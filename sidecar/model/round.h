@@ -15,7 +15,8 @@ struct round {
     bool (*pace)(void *ctx);
 };
 
-/* Fills in the result; returns the challenger if it won, else NULL. */
+/* Fills in the result; returns a copy of the challenger if it won, else NULL.
+ */
 struct model *round_run(const struct round *round,
                         struct trainer_result *result);
 

@@ -174,7 +174,9 @@ class Stage:
             self.dir / "sidecar", self.redis, {
                 "redis": {"username": "tocsin-sidecar",
                           "password_file": str(self.dir / "sidecar.txt")},
-                "state": {"dir": str(self.state), "every": "5s"}}))
+                "state": {"dir": str(self.state), "every": "5s"},
+                # a sidecar that lives for minutes only is to have trained
+                "model": {"train_every": "1m"}}))
         self.sidecar.start()
         self.ledger = self._add(Filter(
             "ledger", self.redis.host, self.redis.port, "tocsin"))
